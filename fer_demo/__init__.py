@@ -1,0 +1,1 @@
+"""Facial expression recognition: faces, calibrated expressions, and the evidence for them."""

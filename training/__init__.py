@@ -1,0 +1,1 @@
+"""Makes, measures and publishes the weights of the expression demo."""

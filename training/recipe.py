@@ -1,0 +1,136 @@
+"""A recipe: every setting that mattered to a published weight, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message is a sentence for the person who wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Settings of one training run. Epochs count passes over the training split."""
+
+    architecture: str
+    """A timm model name that ends in global pooling and one linear layer."""
+    init: str = "scratch"
+    """"scratch", or "imagenet" for timm's pretrained weights (needs the Hub)."""
+    input_size: int = 96
+    """Side of the square the network sees at evaluation, px."""
+    output_stride: int = 16
+    """16 keeps the last feature map at input_size / 16; 32 is the network's own."""
+    progressive: tuple[tuple[int, int], ...] = ()
+    """(epoch, size) pairs: from that epoch on train at that size; input_size before and without."""
+    epochs: int = 30
+    decay_epochs: int = 8
+    """The learning rate is constant after the warm-up and falls to zero over these last epochs."""
+    warmup_epochs: float = 1.0
+    batch_size: int = 128
+    """Images a step, over all processes."""
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    ema_decay: float = 0.999
+    drop_rate: float = 0.2
+    label_smoothing: float = 0.1
+    """On the FER2013 labels only: the FER+ votes are soft already."""
+    ferplus_weight: float = 1.0
+    """Loss = CE(FER2013 label) + ferplus_weight * CE(FER+ vote distribution)."""
+    precision: str = "auto"
+    """"fp32", "bf16", or "auto": bf16 where the processor has it in hardware."""
+    seed: int = 0
+    rotation: float = 15.0
+    """Degrees to either side."""
+    shift: float = 0.10
+    """Of the crop's side."""
+    scale: float = 0.15
+    """Log-symmetric zoom: 1 - scale to 1 / (1 - scale)."""
+    contrast: float = 0.3
+    """Range of contrast, gamma and brightness changes."""
+    erase: float = 0.5
+    """Share of images in which one rectangle is replaced by noise."""
+    degrade: float = 0.2
+    """Share of images that are blurred, sampled down and up, or given sensor noise."""
+
+    def __post_init__(self) -> None:
+        if self.init not in ("scratch", "imagenet"):
+            raise RecipeError(f'init is "scratch" or "imagenet", not "{self.init}".')
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise RecipeError(f'precision is "auto", "fp32" or "bf16", not "{self.precision}".')
+        if min(self.epochs, self.batch_size, self.input_size) < 1:
+            raise RecipeError("epochs, batch_size and input_size must be at least 1.")
+        if self.decay_epochs > self.epochs:
+            raise RecipeError("decay_epochs must not exceed epochs.")
+        if [e for e, _ in self.progressive] != sorted(e for e, _ in self.progressive):
+            raise RecipeError("progressive must list (epoch, size) pairs in the order of epochs.")
+
+    def train_size(self, epoch: int) -> int:
+        """Side of the training input in this epoch (from 0), px."""
+        size = self.input_size
+        for start, stage in self.progressive:
+            if epoch >= start:
+                size = stage
+        return size
+
+
+def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
+    """Read a TOML recipe; `overrides` (None values ignored) win over the file.
+
+    Raises:
+        RecipeError: the file is missing, is not TOML, or names an unknown or ill-typed setting.
+    """
+    try:
+        settings = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such recipe.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is not valid TOML: {error}.") from None
+    settings |= {k: v for k, v in (overrides or {}).items() if v is not None}
+    known = {f.name: f for f in fields(Recipe)}
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise RecipeError(f"{path}: unknown setting {', '.join(unknown)}.")
+    if "architecture" not in settings:
+        raise RecipeError(f"{path} does not name an architecture.")
+    return Recipe(**{name: _typed(name, value, known[name].type) for name, value in settings.items()})
+
+
+def add_override_arguments(parser: argparse.ArgumentParser) -> None:
+    """One option a scalar setting: `--learning-rate 1e-3` overrides `learning_rate`."""
+    group = parser.add_argument_group("settings", "override the recipe's")
+    casts = {"int": int, "float": float, "str": str}
+    for field in fields(Recipe):
+        if str(field.type) in casts:
+            group.add_argument(
+                "--" + field.name.replace("_", "-"), type=casts[str(field.type)], metavar=field.type
+            )
+
+
+def overrides_from(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The recipe settings that were given on the command line."""
+    names = {field.name for field in fields(Recipe)}
+    given = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
+    # A size asked for on the command line is meant for the whole run.
+    if "input_size" in given:
+        given["progressive"] = ()
+    return given
+
+
+def as_dict(recipe: Recipe) -> dict[str, Any]:
+    """For checkpoints, logs and model cards."""
+    return dataclasses.asdict(recipe)
+
+
+def _typed(name: str, value: Any, annotation: Any) -> Any:
+    if name == "progressive":
+        return tuple((int(epoch), int(size)) for epoch, size in value)
+    wanted = {"int": int, "float": (int, float), "str": str}[str(annotation)]
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise RecipeError(f"{name} must be {annotation}, not {value!r}.")
+    return float(value) if str(annotation) == "float" else value

@@ -1,0 +1,348 @@
+"""Train one network from a recipe, resumably, on CPU, one GPU or many.
+
+    python -m training.train --recipe training/recipes/resnet18.toml --data DIR --out runs/resnet18
+    accelerate launch -m training.train --recipe ... (several processes or machines)
+
+Every step draws its batch order, augmentation and dropout from (seed, step) alone, so a run that
+was interrupted anywhere continues as if it had not been. The learning rate warms up, stays, and
+falls over the last `decay_epochs`; the checkpoint from before the fall is kept, so a finished run
+can be made longer: `--resume --epochs MORE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from timm.optim import create_optimizer_v2
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
+from training.augment import augment
+from training.curves import draw_curves
+from training.data import DataError, LabelledFaces, ferplus8_label, ferplus_target, read_split
+from training.predict import predict_logits
+from training.recipe import (
+    Recipe,
+    RecipeError,
+    add_override_arguments,
+    as_dict,
+    load_recipe,
+    overrides_from,
+)
+
+LOG_EVERY = 20
+
+
+class TrainingStopped(RuntimeError):
+    """Training cannot go on; the message is the sentence a person reads."""
+
+
+def create_network(recipe: Recipe) -> nn.Module:
+    """The recipe's timm network: one grey channel, two heads in one linear layer."""
+    return timm.create_model(
+        recipe.architecture,
+        pretrained=recipe.init == "imagenet",
+        in_chans=1,
+        num_classes=NUM_LOGITS,
+        drop_rate=recipe.drop_rate,
+        output_stride=recipe.output_stride,
+    )
+
+
+def learning_rate(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
+    """Linear warm-up, constant, then 1 - sqrt to zero (Hägele et al. 2024, arXiv:2405.18392)."""
+    warmup = recipe.warmup_epochs * steps_per_epoch
+    decay = recipe.decay_epochs * steps_per_epoch
+    left = recipe.epochs * steps_per_epoch - step
+    factor = min(1.0, (step + 1) / max(1.0, warmup))
+    if left < decay:
+        factor *= 1 - math.sqrt((decay - left) / decay)
+    return recipe.learning_rate * factor
+
+
+def two_head_loss(
+    logits: Tensor, label: Tensor, target: Tensor, weight: Tensor, recipe: Recipe
+) -> Tensor:
+    """CE of the FER2013 label + ferplus_weight * votes-weighted CE of the FER+ distribution.
+
+    Args:
+        logits: (B, 15).
+        label: (B,) FER2013 classes.
+        target: (B, 8) FER+ distribution; weight: (B,) in [0, 1], 0 masks the row.
+    """
+    hard = F.cross_entropy(logits[:, FER2013_HEAD], label, label_smoothing=recipe.label_smoothing)
+    soft = F.cross_entropy(logits[:, FERPLUS_HEAD], target, reduction="none")
+    return hard + recipe.ferplus_weight * (soft * weight).mean()
+
+
+class Run:
+    """One training run: its data, network, optimizer and place in the schedule."""
+
+    def __init__(self, recipe: Recipe, train: LabelledFaces, valid: LabelledFaces, out: Path):
+        bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_in_hardware())
+        self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
+        self.recipe, self.out, self.step = recipe, out, 0
+        self.history: list[dict[str, float]] = []
+        device = self.accelerator.device
+        torch.manual_seed(recipe.seed)
+        network = create_network(recipe).to(device, memory_format=torch.channels_last)
+        self.ema = ModelEmaV3(network, decay=recipe.ema_decay, use_warmup=True)
+        optimizer = create_optimizer_v2(
+            network, "adamw", lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.model, self.optimizer = self.accelerator.prepare(network, optimizer)
+        # 29,000 crops are 66 MB: the whole set lives on the device, in bytes.
+        self.grey = torch.from_numpy(train.grey).to(device)
+        self.label = torch.from_numpy(train.label).to(device)
+        self.target, self.weight = (t.to(device) for t in soft_targets(train))
+        self.valid_grey = torch.from_numpy(valid.grey).to(device)
+        self.valid_label = torch.from_numpy(valid.label).to(device)
+        self.valid_majority = torch.from_numpy(
+            ferplus8_label(valid.votes) if valid.votes is not None else valid.label - valid.label - 1
+        ).to(device)
+        self.steps_per_epoch = max(1, len(train) // recipe.batch_size)
+        self.generator = torch.Generator(device=device)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps from the first to the last."""
+        return self.recipe.epochs * self.steps_per_epoch
+
+    @property
+    def network(self) -> nn.Module:
+        """The network itself, without the wrapper for several processes."""
+        return self.accelerator.unwrap_model(self.model)
+
+    def train_step(self) -> Tensor:
+        """One optimizer step; returns the detached loss of this process's share of the batch."""
+        recipe, world = self.recipe, self.accelerator.num_processes
+        epoch, index = divmod(self.step, self.steps_per_epoch)
+        order = torch.randperm(
+            len(self.grey), generator=torch.Generator().manual_seed(recipe.seed * 10_007 + epoch)
+        )
+        rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
+        rows = rows[self.accelerator.process_index :: world].to(self.grey.device)
+        seed = (recipe.seed << 40) + (self.step << 8) + self.accelerator.process_index
+        self.generator.manual_seed(seed)
+        torch.manual_seed(seed)  # dropout
+        x = augment(self.grey[rows], recipe.train_size(epoch), recipe, self.generator)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.steps_per_epoch, recipe)
+        logits = self.model(x.contiguous(memory_format=torch.channels_last))
+        loss = two_head_loss(
+            logits.float(), self.label[rows], self.target[rows], self.weight[rows], recipe
+        )
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        self.optimizer.step()
+        self.ema.update(self.network, step=self.step)
+        self.step += 1
+        return loss.detach()
+
+    def validate(self) -> dict[str, float]:
+        """Accuracy of the averaged weights on the selection split, percent, no TTA."""
+        with self.accelerator.autocast():
+            logits = predict_logits(self.ema.module, self.valid_grey, self.recipe.input_size)
+        fer2013 = logits[:, FER2013_HEAD].argmax(1) == self.valid_label
+        clear = self.valid_majority >= 0
+        ferplus = logits[:, FERPLUS_HEAD].argmax(1)[clear] == self.valid_majority[clear]
+        return {
+            "fer2013": round(100 * fer2013.float().mean().item(), 2),
+            "ferplus8": round(100 * ferplus.float().mean().item(), 2) if clear.any() else math.nan,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything a later process needs to continue."""
+        return {
+            "recipe": as_dict(self.recipe),
+            "step": self.step,
+            "model": self.network.state_dict(),
+            "ema": self.ema.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+        }
+
+    def save(self, name: str = "last.pt") -> None:
+        """Write a checkpoint whole or not at all: the one before survives a full disk.
+
+        Raises:
+            TrainingStopped: the checkpoint could not be written.
+        """
+        if not self.accelerator.is_main_process:
+            return
+        part = self.out / (name + ".part")
+        try:
+            torch.save(self.state(), part)
+            os.replace(part, self.out / name)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            part.unlink(missing_ok=True)
+            raise TrainingStopped(
+                f"The checkpoint {self.out / name} could not be written ({error}). "
+                "The one before it is intact: free some space and use --resume."
+            ) from None
+
+    def load(self, path: Path) -> None:
+        """Continue from a checkpoint that `save` wrote."""
+        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        self.network.load_state_dict(state["model"])
+        self.ema.module.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.history = state["step"], state["history"]
+
+    def log(self, line: dict[str, float]) -> None:
+        """Append an epoch to the run's JSON lines and redraw its curves."""
+        self.history.append(line)
+        if self.accelerator.is_main_process:
+            text = "".join(json.dumps(entry) + "\n" for entry in self.history)
+            (self.out / "log.jsonl").write_text(text)
+            draw_curves(self.history, self.out / "curves.png")
+            tqdm.write(json.dumps(line))
+
+
+def soft_targets(faces: LabelledFaces) -> tuple[Tensor, Tensor]:
+    """(N, 8) FER+ targets and (N,) weights; all masked where the votes are unknown."""
+    if faces.votes is None:
+        return torch.zeros(len(faces), 8), torch.zeros(len(faces))
+    target, weight = ferplus_target(faces.votes)
+    return torch.from_numpy(target), torch.from_numpy(weight)
+
+
+def bf16_in_hardware() -> bool:
+    """Whether bfloat16 is faster than float32 here."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return torch.backends.mps.is_available() is False and torch.cpu._is_avx512_bf16_supported()
+
+
+def fit(run: Run, stop: Stop) -> None:
+    """Train to the end of the schedule, a checkpoint and a line in the log each epoch.
+
+    Raises:
+        TrainingStopped: the loss is not a number, a checkpoint could not be written, or `stop`
+            was asked for; the last good checkpoint is intact and resumable.
+    """
+    recipe, began, first = run.recipe, time.monotonic(), run.step
+    total, summed = torch.zeros((), device=run.grey.device), 0
+    bar = tqdm(
+        total=run.total_steps, initial=run.step, unit="step", disable=not sys.stderr.isatty()
+    )
+    while run.step < run.total_steps:
+        total += run.train_step()
+        summed += 1
+        bar.update()
+        epoch, index = divmod(run.step, run.steps_per_epoch)
+        if run.step % LOG_EVERY == 0 or index == 0:
+            loss = total.item() / summed
+            if not math.isfinite(loss):
+                raise TrainingStopped(
+                    f"The loss became {loss} near step {run.step}. The last good checkpoint, "
+                    f"{run.out / 'last.pt'}, is intact: lower --learning-rate and use --resume."
+                )
+            rate = (run.step - first) * recipe.batch_size / (time.monotonic() - began)
+            lr = run.optimizer.param_groups[0]["lr"]
+            bar.set_postfix(loss=f"{loss:.4f}", lr=f"{lr:.1e}", images_s=f"{rate:.0f}")
+        if index == 0:
+            minutes = round((time.monotonic() - began) / 60, 2)
+            run.log(
+                {"epoch": epoch, "loss": round(loss, 5), "learning_rate": lr}
+                | run.validate()
+                | {"size": recipe.train_size(epoch - 1), "images_s": round(rate), "minutes": minutes}
+            )
+            total, summed = torch.zeros_like(total), 0
+            run.save()
+            if epoch == recipe.epochs - recipe.decay_epochs:
+                run.save("before_decay.pt")
+        if stop.asked:
+            run.save()
+            raise TrainingStopped(
+                f"Stopped at step {run.step} of {run.total_steps}, saved in {run.out}. "
+                "Give the same command with --resume to continue."
+            )
+
+
+class Stop:
+    """Notes SIGINT and SIGTERM, so that a run ends between two steps."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.asked = True
+
+
+def resume_point(run: Run) -> Path:
+    """The checkpoint to continue from: the last, or for a longer schedule the one before decay.
+
+    Raises:
+        TrainingStopped: there is none, or the recipe differs in more than its length.
+    """
+    path = run.out / "last.pt"
+    if not path.is_file():
+        raise TrainingStopped(f"{run.out} holds no checkpoint to resume from.")
+    old = torch.load(path, map_location="cpu", weights_only=True)
+    recipe = Recipe(**{**old["recipe"], "progressive": _pairs(old["recipe"]["progressive"])})
+    same_length = {"epochs": recipe.epochs, "decay_epochs": recipe.decay_epochs}
+    if replace(run.recipe, **same_length) != recipe:
+        raise TrainingStopped(
+            f"{path} was made with other settings. Resume with the same recipe and overrides "
+            "(only epochs and decay_epochs may change), or choose another --out."
+        )
+    decay_begins = (recipe.epochs - recipe.decay_epochs) * run.steps_per_epoch
+    if run.recipe.epochs > recipe.epochs and old["step"] > decay_begins:
+        return run.out / "before_decay.pt"
+    return path
+
+
+def _pairs(value: Any) -> tuple[tuple[int, int], ...]:
+    return tuple((int(a), int(b)) for a, b in value)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    add_override_arguments(parser)
+    given = parser.parse_args(arguments)
+    stop = Stop()
+    try:
+        recipe = load_recipe(given.recipe, overrides_from(given))
+        train, valid = read_split(given.data, "train"), read_split(given.data, "public_test")
+        given.out.mkdir(parents=True, exist_ok=True)
+        run = Run(recipe, train, valid, given.out)
+        if given.resume:
+            run.load(resume_point(run))
+        elif (given.out / "last.pt").exists():
+            raise TrainingStopped(
+                f"{given.out} holds a run already: add --resume to continue it, or choose another "
+                "--out."
+            )
+        fit(run, stop)
+    except (RecipeError, DataError, TrainingStopped) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
