@@ -1,0 +1,78 @@
+"""Write the averaged weights of a run as a weights folder.
+
+    python -m training.export --run runs/resnet18 --to fer_demo/weights/resnet18
+
+Temperatures are 1 until `training.calibrate` has fitted them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+
+from fer_demo.types import NUM_LOGITS
+from training.folder import folder_config, half_weights, write_folder
+
+
+class ExportError(RuntimeError):
+    """A run that cannot be exported; the message is a sentence."""
+
+
+def export(run: Path, to: Path) -> dict[str, Any]:
+    """Write the weights folder `to` from the last checkpoint of `run`; returns its config.
+
+    Raises:
+        ExportError: the run holds no readable checkpoint.
+    """
+    path = run / "last.pt"
+    if not path.is_file():
+        raise ExportError(f"{run} holds no checkpoint (last.pt).")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        recipe, state, step = (checkpoint[key] for key in ("recipe", "ema", "step"))
+    except (RuntimeError, EOFError, KeyError, OSError) as error:
+        raise ExportError(f"{path} is not a checkpoint of a run: {error!r}.") from None
+    network = timm.create_model(
+        recipe["architecture"],
+        in_chans=1,
+        num_classes=NUM_LOGITS,
+        output_stride=recipe["output_stride"],
+    )
+    network.load_state_dict(state)
+    network.eval()
+    trained = {
+        **recipe,
+        "steps": step,
+        "epochs_done": checkpoint["history"][-1]["epoch"] if checkpoint["history"] else 0,
+    }
+    config = folder_config(
+        network, recipe["architecture"], recipe["input_size"], recipe["output_stride"], trained
+    )
+    write_folder(to, config, half_weights(network))
+    return config
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--run", type=Path, required=True, help="folder of training.train --out")
+    parser.add_argument("--to", type=Path, required=True, help="weights folder to write")
+    given = parser.parse_args(arguments)
+    try:
+        config = export(given.run, given.to)
+    except (ExportError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    done = config["fer_demo"]["recipe"]["epochs_done"]
+    print(f"{given.to}: {config['architecture']} after {done} epochs. Not calibrated yet.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

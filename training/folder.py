@@ -1,0 +1,165 @@
+"""A weights folder: a timm Hub repository as it stands, written whole and read back.
+
+config.json         architecture, labels, every pretrained_cfg field, and our card
+model.safetensors   float16 weights, float32 buffers, temperature folded into the last layer
+manifest.json       sha256 and size of both
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from fer_demo.crops import INPUT_MEAN, INPUT_STD
+from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS_EXPRESSIONS, FERPLUS_HEAD, NUM_LOGITS
+
+LABEL_NAMES = (
+    *(f"fer2013/{name}" for name in EXPRESSIONS),
+    *(f"ferplus/{name}" for name in FERPLUS_EXPRESSIONS),
+)
+"""Names of the 15 logits."""
+
+LICENCE = "other: weights trained on FER2013, research use"
+
+HEADS = {"fer2013": FER2013_HEAD, "ferplus": FERPLUS_HEAD}
+"""Rows of the last layer that share one temperature."""
+
+
+class FolderError(ValueError):
+    """A weights folder that cannot be used; the message is a sentence naming it."""
+
+
+def folder_config(
+    network: nn.Module,
+    architecture: str,
+    input_size: int,
+    output_stride: int,
+    recipe: dict[str, Any],
+) -> dict[str, Any]:
+    """config.json of a network that was never calibrated: temperatures are 1."""
+    borrowed = network.pretrained_cfg  # names of layers only; no tag, no origin
+    return {
+        "architecture": architecture,
+        "num_classes": NUM_LOGITS,
+        "num_features": network.num_features,
+        "model_args": {"in_chans": 1, "output_stride": output_stride},
+        "pretrained_cfg": {
+            "num_classes": NUM_LOGITS,
+            "input_size": [1, input_size, input_size],
+            "fixed_input_size": False,
+            "pool_size": [input_size // output_stride] * 2,
+            "interpolation": "bilinear",
+            "crop_pct": 1.0,
+            "crop_mode": "center",
+            "mean": [INPUT_MEAN],
+            "std": [INPUT_STD],
+            "first_conv": borrowed["first_conv"],
+            "classifier": borrowed["classifier"],
+            "label_names": list(LABEL_NAMES),
+            "license": LICENCE,
+        },
+        "label_names": list(LABEL_NAMES),
+        "fer_demo": {
+            "format": 1,
+            "temperature": {"fer2013": 1.0, "ferplus8": 1.0, "ferplus7": 1.0},
+            "uncertain_below": 0.5,
+            "recipe": recipe,
+            "metrics": {},
+        },
+    }
+
+
+def half_weights(network: nn.Module) -> dict[str, Tensor]:
+    """State of a network with float16 parameters; BatchNorm's statistics stay float32."""
+    parameters = dict(network.named_parameters())
+    return {
+        name: (tensor.half() if name in parameters else tensor).detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+
+
+def fold_temperature(
+    state: dict[str, Tensor], classifier: str, temperature: dict[str, float]
+) -> dict[str, Tensor]:
+    """Divide each head's rows of the last layer, and its bias, by the head's temperature.
+
+    Args:
+        state: a network's tensors, left unchanged.
+        classifier: name of the last layer.
+        temperature: by head of `HEADS`.
+    """
+    folded = dict(state)
+    for name in (f"{classifier}.weight", f"{classifier}.bias"):
+        tensor = state[name].double()
+        for head, rows in HEADS.items():
+            tensor[rows] /= temperature[head]
+        folded[name] = tensor.to(state[name].dtype)
+    return folded
+
+
+def write_folder(path: Path, config: dict[str, Any], state: dict[str, Tensor]) -> None:
+    """Write the three files, each whole or not at all, the manifest last."""
+    path.mkdir(parents=True, exist_ok=True)
+    _write(path / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+    _write(path / "model.safetensors", save(state, metadata={"format": "pt"}))
+    files = {}
+    for name in ("model.safetensors", "config.json"):
+        data = (path / name).read_bytes()
+        files[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    _write(path / "manifest.json", (json.dumps({"files": files}, indent=2) + "\n").encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    os.replace(part, path)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json of a weights folder.
+
+    Raises:
+        FolderError: it is missing, or not one of ours.
+    """
+    try:
+        config: dict[str, Any] = json.loads((path / "config.json").read_text())
+    except OSError as error:
+        raise FolderError(f"{path} is not a weights folder: {error}.") from None
+    except ValueError as error:
+        raise FolderError(f"{path / 'config.json'} is not valid JSON: {error}.") from None
+    if tuple(config.get("label_names", ())) != LABEL_NAMES or "fer_demo" not in config:
+        raise FolderError(f"{path / 'config.json'} does not describe a network of this project.")
+    return config
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weights folder as they are stored."""
+    return load_file(path / "model.safetensors")
+
+
+def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The folder's network in evaluation mode, as anyone's timm loads it, and its config.
+
+    Raises:
+        FolderError: the folder is not one of ours, or its files do not match its manifest.
+    """
+    config = read_config(path)
+    try:
+        manifest = json.loads((path / "manifest.json").read_text())["files"]
+        for name, entry in manifest.items():
+            if hashlib.sha256((path / name).read_bytes()).hexdigest() != entry["sha256"]:
+                raise FolderError(f"{path / name} is not the file its manifest names.")
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, FolderError):
+            raise
+        raise FolderError(f"{path} has no usable manifest.json: {error!r}.") from None
+    network = timm.create_model(f"local-dir:{path.resolve()}", pretrained=True)
+    return network.eval().to(memory_format=torch.channels_last), config
