@@ -1,0 +1,141 @@
+"""Plotly figures and the sentence that each one shows. Pure.
+
+All figures share one template. It sets no ink: the page's theme gives text its colour, so that a
+chart reads in light and dark alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_demo.draw import COLOURS, percent
+from fer_demo.types import Analysis
+
+__all__ = [
+    "COLOURS",
+    "TEMPLATE",
+    "describe_face",
+    "finding",
+    "picture_chart",
+    "probabilities_chart",
+]
+
+TEMPLATE = go.layout.Template(
+    layout={
+        "margin": {"l": 0, "r": 0, "t": 34, "b": 0},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "showlegend": False,
+        "bargap": 0.32,
+        "title": {"x": 0, "xref": "container", "y": 1, "yanchor": "top", "pad": {"t": 6}},
+        "xaxis": {"showgrid": False, "zeroline": False, "fixedrange": True},
+        "yaxis": {"showgrid": False, "zeroline": False, "fixedrange": True},
+    }
+)
+"""Used by every figure: no gridlines, room for a title, nothing that zooms by accident."""
+
+
+def finding(analysis: Analysis, face: int) -> str:
+    """What is said of a face (from 0): "Happy, 97 %" or "Uncertain: sad 41 % or neutral 38 %"."""
+    probs = analysis.predictions.probs[face]
+    first, second = (int(i) for i in np.argsort(-probs, kind="stable")[:2])
+    labels = analysis.predictions.labels
+    if analysis.is_uncertain(face):
+        return (
+            f"Uncertain: {labels[first]} {percent(probs[first])} "
+            f"or {labels[second]} {percent(probs[second])}"
+        )
+    return f"{labels[first].capitalize()}, {percent(probs[first])}"
+
+
+def nearest_two(analysis: Analysis, face: int) -> str:
+    """The two most probable expressions of a face (from 0): "Happy 97 %, neutral 2 %"."""
+    probs = analysis.predictions.probs[face]
+    first, second = np.argsort(-probs, kind="stable")[:2]
+    labels = analysis.predictions.labels
+    return (
+        f"{labels[first].capitalize()} {percent(probs[first])}, "
+        f"{labels[second]} {percent(probs[second])}"
+    )
+
+
+def describe_face(analysis: Analysis, face: int) -> str:
+    """All seven probabilities of a face in words, for those who hear the chart."""
+    pairs = zip(analysis.predictions.labels, analysis.predictions.probs[face], strict=True)
+    shares = ", ".join(f"{label} {percent(share)}" for label, share in pairs)
+    return f"Face {face + 1}. {finding(analysis, face)}. Bar chart: {shares}."
+
+
+def probabilities_chart(analysis: Analysis, face: int) -> go.Figure:
+    """Bars of the seven probabilities of one face (from 0), the finding as title: the nearest two."""
+    labels = analysis.predictions.labels
+    probs = analysis.predictions.probs[face].astype(float)
+    bars = go.Bar(
+        x=100 * probs,
+        y=list(labels),
+        orientation="h",
+        marker={"color": [COLOURS[label] for label in labels], "cornerradius": 3},
+        text=[percent(share) for share in probs],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+    )
+    return go.Figure(
+        bars,
+        layout={
+            "template": TEMPLATE,
+            "title": {"text": nearest_two(analysis, face)},
+            "height": 260,
+            # Room to the right of 100 for the number at the end of a full bar.
+            "xaxis": {"range": [0, 118], "tickvals": [0, 50, 100], "ticksuffix": " %"},
+            "yaxis": {"autorange": "reversed", "ticksuffix": "  "},
+        },
+    )
+
+
+def picture_chart(rgb: NDArray[np.uint8], size: tuple[int, int]) -> go.Figure:
+    """A picture on which a box can be dragged.
+
+    Args:
+        rgb: (h, w, 3) uint8, what is shown, as a rule smaller than the photo.
+        size: width and height of the photo, px; the axes are in these pixels, y downwards.
+    """
+    width, height = size
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=88)
+    source = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    # plotly.js reports a dragged box only over a trace that could be selected from.
+    corners = go.Scatter(
+        x=[0, width], y=[0, height], mode="markers", marker={"opacity": 0}, hoverinfo="skip"
+    )
+    axis = {"visible": False, "constrain": "domain"}
+    return go.Figure(
+        corners,
+        layout={
+            "template": TEMPLATE,
+            "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+            "dragmode": "select",
+            "newselection": {"line": {"color": "#FFFFFF", "width": 2, "dash": "solid"}},
+            "xaxis": {**axis, "range": [0, width]},
+            "yaxis": {**axis, "range": [height, 0], "scaleanchor": "x"},
+            "images": [
+                {
+                    "source": source,
+                    "xref": "x",
+                    "yref": "y",
+                    "x": 0,
+                    "y": 0,
+                    "sizex": width,
+                    "sizey": height,
+                    "sizing": "stretch",
+                    "layer": "below",
+                }
+            ],
+        },
+    )

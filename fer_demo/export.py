@@ -1,0 +1,155 @@
+"""What a person takes home: records, CSV, JSON, an annotated PNG, a ZIP of everything. Pure.
+
+A record is what `python -m fer_demo analyse --json` prints for one picture; a picture that could
+not be read has the record `{"image": name, "error": sentence}`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_demo.draw import annotate
+from fer_demo.types import EXPRESSIONS, Analysis
+
+Record = Mapping[str, Any]
+
+STAGES = ("decode", "detect", "crop", "classify", "total")
+
+CSV_COLUMNS = (
+    "image",
+    "face",
+    "label",
+    "confidence",
+    "uncertain",
+    *EXPRESSIONS,
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "score",
+    "warnings",
+    "detector",
+    "model",
+)
+
+
+def to_record(analysis: Analysis, image_name: str) -> dict[str, Any]:
+    """One picture as plain JSON values.
+
+    Probabilities are in [0, 1]; width, height, boxes and landmarks in pixels of the upright file,
+    also where a large picture was reduced on reading.
+    """
+    width, height = analysis.photo.full_size or (analysis.photo.width, analysis.photo.height)
+    return {
+        "image": image_name,
+        "width": width,
+        "height": height,
+        "detector": analysis.detector,
+        "model": analysis.model,
+        "faces": [_face_record(analysis, face) for face in range(len(analysis))],
+        "seconds": {stage: round(float(analysis.seconds.get(stage, 0)), 4) for stage in STAGES},
+    }
+
+
+def _face_record(analysis: Analysis, face: int) -> dict[str, Any]:
+    faces, predictions, scale = analysis.faces, analysis.predictions, analysis.photo.scale
+    probs = [round(float(share), 6) for share in predictions.probs[face]]
+    top = int(predictions.top[face])
+    landmarks = None
+    if faces.landmarks is not None and bool(faces.has_landmarks()[face]):
+        landmarks = [[round(float(v) * scale, 2) for v in point] for point in faces.landmarks[face]]
+    return {
+        "id": face + 1,
+        "box": [round(float(v) * scale, 2) for v in faces.xyxy[face]],
+        "score": round(float(faces.score[face]), 4),
+        "landmarks": landmarks,
+        "label": predictions.labels[top],
+        "confidence": probs[top],
+        "uncertain": analysis.is_uncertain(face),
+        "probabilities": dict(zip(predictions.labels, probs, strict=True)),
+        "warnings": list(analysis.warnings[face]),
+    }
+
+
+def to_json(records: Sequence[Record]) -> bytes:
+    """A JSON array of records, UTF-8."""
+    text = json.dumps(list(records), ensure_ascii=False, indent=2, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def to_csv(records: Sequence[Record]) -> bytes:
+    """One row a face, UTF-8; pictures that could not be read have none."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\r\n")
+    writer.writeheader()
+    for record in records:
+        for face in record.get("faces", ()):
+            row = {
+                "image": record["image"],
+                "face": face["id"],
+                "label": face["label"],
+                "confidence": face["confidence"],
+                "uncertain": str(face["uncertain"]).lower(),
+                **face["probabilities"],
+                **dict(zip(("x1", "y1", "x2", "y2"), face["box"], strict=True)),
+                "score": face["score"],
+                "warnings": " ".join(face["warnings"]),
+                "detector": record["detector"],
+                "model": record["model"],
+            }
+            writer.writerow({key: _inert(value) for key, value in row.items()})
+    return out.getvalue().encode()
+
+
+def _inert(cell: object) -> object:
+    """A text cell that no spreadsheet takes for a formula.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return "'" + cell
+    return cell
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def annotated_png(analysis: Analysis) -> bytes:
+    """The photo in its own size, with numbered boxes."""
+    return _png(annotate(analysis))
+
+
+def to_zip(pictures: Sequence[tuple[str, Analysis]], refused: Sequence[Record] = ()) -> bytes:
+    """Everything about several pictures.
+
+    Members are named by number alone (`picture-001/annotated.png`, `picture-001/face-001.png`),
+    so no name that came from outside becomes a path; the names stand in `faces.csv` and
+    `faces.json`.
+
+    Args:
+        pictures: name and analysis of each.
+        refused: records of pictures that could not be read.
+    """
+    records = [to_record(analysis, name) for name, analysis in pictures]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive:
+        archive.writestr("faces.csv", to_csv(records))
+        archive.writestr("faces.json", to_json([*records, *refused]))
+        for number, (_, analysis) in enumerate(pictures, start=1):
+            folder = f"picture-{number:03d}"
+            archive.writestr(f"{folder}/annotated.png", annotated_png(analysis))
+            for face, crop in enumerate(analysis.crops.colour, start=1):
+                archive.writestr(f"{folder}/face-{face:03d}.png", _png(crop))
+    return buffer.getvalue()

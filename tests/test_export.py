@@ -1,0 +1,108 @@
+"""Records, tables and archives."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_demo import export
+from fer_demo.types import EXPRESSIONS, Photo
+from tests.analyses import HAPPY, made_analysis
+
+
+def rows(data):
+    return list(csv.DictReader(io.StringIO(data.decode())))
+
+
+def test_record_has_the_command_lines_layout():
+    record = export.to_record(made_analysis(), "a.jpg")
+    assert list(record) == ["image", "width", "height", "detector", "model", "faces", "seconds"]
+    assert (record["width"], record["height"]) == (640, 400)
+    assert list(record["seconds"]) == ["decode", "detect", "crop", "classify", "total"]
+    first, second = record["faces"]
+    assert list(first) == [
+        "id", "box", "score", "landmarks", "label", "confidence", "uncertain", "probabilities",
+        "warnings",
+    ]  # fmt: skip
+    assert (first["id"], first["label"], first["uncertain"]) == (1, "happy", False)
+    assert (second["id"], second["label"], second["uncertain"]) == (2, "sad", True)
+    assert tuple(first["probabilities"]) == EXPRESSIONS
+    assert first["confidence"] == pytest.approx(0.97, abs=1e-5)
+    assert np.shape(first["box"]) == (4,)
+    assert np.shape(first["landmarks"]) == (5, 2)
+    assert second["warnings"] == ["Small face."]
+    assert json.loads(json.dumps(record)) == record, "plain JSON values only"
+
+
+def test_record_of_faces_without_landmarks_says_null():
+    record = export.to_record(made_analysis(landmarks=False), "a.jpg")
+    assert record["faces"][0]["landmarks"] is None
+
+
+def test_record_of_a_reduced_photo_is_in_pixels_of_the_file():
+    small = made_analysis((HAPPY,))
+    large = replace(small, photo=Photo(small.photo.rgb, full_size=(1280, 800)))
+    record, doubled = export.to_record(small, "a.jpg"), export.to_record(large, "a.jpg")
+    assert (doubled["width"], doubled["height"]) == (1280, 800)
+    assert doubled["faces"][0]["box"] == [2 * v for v in record["faces"][0]["box"]]
+
+
+def test_record_without_faces():
+    assert export.to_record(made_analysis(()), "a.jpg")["faces"] == []
+
+
+def test_json_is_an_array_that_keeps_names_and_errors():
+    records = [export.to_record(made_analysis(), "Zoë.jpg"), {"image": "x", "error": "No."}]
+    assert json.loads(export.to_json(records)) == records
+
+
+def test_csv_has_one_row_a_face():
+    records = [export.to_record(made_analysis(), "a.jpg"), {"image": "x", "error": "No."}]
+    first, second = rows(export.to_csv(records))
+    assert (first["image"], first["face"], first["label"]) == ("a.jpg", "1", "happy")
+    assert second["uncertain"] == "true"
+    assert sum(float(first[label]) for label in EXPRESSIONS) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_csv_cells_from_outside_are_no_formulas(start):
+    name = f'{start}HYPERLINK("http://example.org","x").jpg'
+    (row,) = rows(export.to_csv([export.to_record(made_analysis((HAPPY,)), name)]))
+    assert row["image"].startswith("'" + start)
+
+
+def test_csv_leaves_negative_numbers_alone():
+    record = export.to_record(made_analysis((HAPPY,)), "a.jpg")
+    record["faces"][0]["box"][0] = -3.5
+    assert rows(export.to_csv([record]))[0]["x1"] == "-3.5"
+
+
+def test_annotated_png_has_the_photos_size():
+    with Image.open(io.BytesIO(export.annotated_png(made_analysis()))) as image:
+        assert (image.format, image.size) == ("PNG", (640, 400))
+
+
+def test_zip_members_are_named_by_number_alone():
+    pictures = [("../../evil.jpg", made_analysis()), ("same.jpg", made_analysis((HAPPY,)))]
+    data = export.to_zip(pictures, [{"image": "bad.txt", "error": "bad.txt was not read."}])
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [
+            "faces.csv",
+            "faces.json",
+            "picture-001/annotated.png",
+            "picture-001/face-001.png",
+            "picture-001/face-002.png",
+            "picture-002/annotated.png",
+            "picture-002/face-001.png",
+        ]
+        assert len(rows(archive.read("faces.csv"))) == 3
+        records = json.loads(archive.read("faces.json"))
+    assert [record["image"] for record in records] == ["../../evil.jpg", "same.jpg", "bad.txt"]
