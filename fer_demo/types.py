@@ -53,10 +53,17 @@ class Photo:
 
     rgb: NDArray[np.uint8]
     """(H, W, 3) uint8, sRGB."""
+    full_size: tuple[int, int] | None = None
+    """(width, height) of the upright file, px: larger than `rgb` where reading reduced it."""
 
     def __post_init__(self) -> None:
         _require(_is(self.rgb, np.uint8, (None, None, 3)), "Photo.rgb must be (H, W, 3) uint8.")
         _require(self.rgb.size > 0, "Photo.rgb must not be empty.")
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the file for one pixel of `rgb`, 1 or more."""
+        return 1.0 if self.full_size is None else self.full_size[0] / self.width
 
     @property
     def height(self) -> int:

@@ -1,0 +1,117 @@
+"""The pipeline without a browser: `python -m fer_demo analyse PATH...`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fer_demo.classifier import Predictor, load_classifier
+from fer_demo.errors import FerDemoError
+from fer_demo.export import annotated_png, to_csv, to_record
+from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector, load_detector
+from fer_demo.images import MAX_BYTES, read_photo
+from fer_demo.pipeline import analyse
+from fer_demo.settings import Settings
+from fer_demo.types import Analysis
+from fer_demo.weights import model_names, open_weights
+
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"}
+"""What is taken from a folder; a file that is named itself is always tried."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status: 1 if a picture was not read, 2 if nothing ran."""
+    parser = argparse.ArgumentParser(prog="python -m fer_demo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("analyse", help="name the expressions in pictures")
+    command.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="pictures or folders")
+    command.add_argument("--model", help="name of the weights; the first there is by default")
+    command.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, help="of the faces")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.add_argument("--out", type=Path, metavar="DIR", help="annotated pictures and a CSV")
+    given = parser.parse_args(arguments)
+    try:
+        return _analyse(given)
+    except FerDemoError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _analyse(given: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
+    classifier = _load_classifier(given.model, settings)
+    detector = load_detector(settings)
+    if detector.notice:
+        print(detector.notice, file=sys.stderr)
+    records: list[dict[str, Any]] = []
+    files = list(_pictures(given.paths))
+    for number, path in enumerate(tqdm(files, unit="picture", disable=not sys.stderr.isatty()), 1):
+        record, analysis = _analyse_file(path, detector, classifier, given.threshold)
+        records.append(record)
+        print(json.dumps(record, ensure_ascii=False) if given.json else _as_text(record))
+        if given.out and analysis is not None:
+            target = given.out / f"{number:03d}-{path.stem}.png"
+            target.write_bytes(annotated_png(analysis))
+    if given.out:
+        (given.out / "faces.csv").write_bytes(to_csv(records))
+    return int(any("error" in record for record in records))
+
+
+def _load_classifier(name: str | None, settings: Settings) -> Predictor:
+    names = model_names(settings)
+    weights = open_weights(name or names[0], settings)
+    return load_classifier(weights, settings)
+
+
+def _pictures(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(path.rglob("*"))
+            yield from (p for p in inside if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+        else:
+            yield path
+
+
+def _analyse_file(
+    path: Path, detector: FaceDetector, classifier: Predictor, threshold: float
+) -> tuple[dict[str, Any], Analysis | None]:
+    start = time.perf_counter()
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # one byte more than is accepted says enough
+        photo = read_photo(data, path.name)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be opened").lower()
+        return {"image": str(path), "error": f"{path.name} was not read: {reason}."}, None
+    except FerDemoError as error:
+        return {"image": str(path), "error": str(error)}, None
+    decoded = time.perf_counter() - start
+    analysis = analyse(photo, detector, classifier, threshold=threshold, decode_seconds=decoded)
+    return to_record(analysis, str(path)), analysis
+
+
+def _as_text(record: dict[str, Any]) -> str:
+    if "error" in record:
+        return str(record["error"])
+    if not record["faces"]:
+        return f"{record['image']}: no face found. Try a lower --threshold."
+    lines = [f"{record['image']}: {len(record['faces'])} found by {record['detector']}"]
+    for face in record["faces"]:
+        confidence = f"{face['label']} {face['confidence']:.0%}"
+        label = f"uncertain ({confidence})" if face["uncertain"] else confidence
+        notes = f" ({', '.join(face['warnings'])})" if face["warnings"] else ""
+        lines.append(f"  {face['id']:>2}  {label}{notes}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""From the bytes of a picture to an upright `Photo`. The only `Image.open` in the project.
+
+Pictures come from strangers. So: a short list of formats, limits that are checked before pixels
+are decoded, one frame, no metadata kept, and two outcomes: a `Photo`, or `BadImage` with one
+sentence. Embedded colour profiles are ignored: they are an attack surface, and a network that
+looks at grey levels gains nothing from them.
+"""
+
+from __future__ import annotations
+
+import logging
+from io import BytesIO
+
+import numpy as np
+import pi_heif
+from PIL import Image
+
+from fer_demo.errors import BadImage
+from fer_demo.types import Photo
+
+MAX_BYTES = 20_000_000
+MAX_PIXELS = 64_000_000
+"""Phones take 48 million."""
+MAX_SIDE = 12_000
+WORKING_SIDE = 4096
+"""Larger pictures are reduced to this long side, px: faces lose nothing, the server a lot."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
+ACCEPTED = "JPEG, PNG, WebP, AVIF or HEIC"
+
+pi_heif.register_heif_opener()
+# Pillow warns about large pictures and dumps chunks at debug level; ours are the limits above.
+logging.getLogger("PIL").setLevel(logging.WARNING)
+
+_TURN_UPRIGHT = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_270,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_90,),
+}
+"""By EXIF orientation."""
+
+_KNOWN_REFUSED = (
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"%PDF", "PDF"),
+    (b"%!PS", "EPS"),
+    (b"PK\x03\x04", "ZIP"),
+)
+
+
+def read_photo(data: bytes, name: str) -> Photo:
+    """Decode one picture: first frame, upright, sRGB, transparency on white, 16 bits scaled to 8.
+
+    Args:
+        data: the file's bytes.
+        name: what a person calls it; used in the sentence only.
+
+    Raises:
+        BadImage: the picture is not one of FORMATS, is damaged, or exceeds a limit.
+    """
+    name = display_name(name)
+    if not data:
+        raise BadImage(f"{name} was not read: the file is empty.")
+    if len(data) > MAX_BYTES:
+        size = f"{len(data) / 1e6:.0f} MB"
+        raise BadImage(
+            f"{name} was not read: it has {size}, the limit is {MAX_BYTES // 10**6} MB. "
+            "Save it smaller."
+        )
+    try:
+        # Pillow's own check of the pixel count (at 179 million) fires here, before any decoding.
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise BadImage(_too_large(name)) from None
+    except Exception:  # decoders of foreign bytes raise whatever they like
+        raise BadImage(_not_supported(data, name)) from None
+    with image:
+        width, height = image.size
+        if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+            raise BadImage(_too_large(name, width, height))
+        try:
+            return _decode(image)
+        except Exception:  # as above: truncated, corrupt, or out of memory, the answer is the same
+            raise BadImage(
+                f"{name} was not read: the file is damaged or incomplete. Save it again."
+            ) from None
+
+
+def display_name(name: str) -> str:
+    """A file's name for a sentence: its last part, printable, at most 60 characters."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    printable = "".join(c for c in last if c.isprintable()).strip()
+    if len(printable) > 60:
+        printable = printable[:40] + "…" + printable[-19:]
+    return printable or "The picture"
+
+
+def _decode(image: Image.Image) -> Photo:
+    orientation = _orientation(image)
+    full = image.size
+    # A large JPEG is decoded at half or a quarter of its size, which skips most of the work; the
+    # request is under WORKING_SIDE because Pillow never goes below what is asked for.
+    image.draft("RGB", (WORKING_SIDE * 2 // 3, WORKING_SIDE * 2 // 3))
+    image.load()
+    rgb = _to_rgb(image)
+    if max(rgb.size) > WORKING_SIDE:
+        rgb.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    for turn in _TURN_UPRIGHT.get(orientation, ()):
+        rgb = rgb.transpose(turn)
+    if orientation >= 5:
+        full = full[::-1]
+    return Photo(np.array(rgb, np.uint8), full_size=full)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 where it is missing or nonsense: a photo must not fail by metadata."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # EXIF is foreign bytes as well
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits; a plain conversion would clip to white
+        levels = np.asarray(image).astype(np.uint32)
+        return Image.fromarray((levels * 255 // 65535).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:  # a plain conversion would show hidden colours
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _too_large(name: str, width: int = 0, height: int = 0) -> str:
+    has = f"it has {width} x {height} pixels, " if width else ""
+    return (
+        f"{name} was not read: {has}the limit is {MAX_PIXELS // 10**6} megapixels and "
+        f"{MAX_SIDE:,} pixels a side. Save it smaller."
+    )
+
+
+def _not_supported(data: bytes, name: str) -> str:
+    head = data[:256].lstrip().lower()
+    kind = next((kind for magic, kind in _KNOWN_REFUSED if data.startswith(magic)), None)
+    if kind is None and head.startswith((b"<svg", b"<?xml")):
+        kind = "SVG"
+    if kind is None and head.startswith((b"<!doctype html", b"<html")):
+        kind = "HTML"
+    reason = f"{kind} is not supported here" if kind else "it is not a picture of a known format"
+    return f"{name} was not read: {reason}. Save it as {ACCEPTED}."

@@ -1,0 +1,70 @@
+"""A photo in, an analysis out. Composition only."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_demo.classifier import Predictor
+from fer_demo.crops import align, whole_picture
+from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector, largest, with_added
+from fer_demo.quality import face_warnings
+from fer_demo.types import Analysis, Faces, Photo
+
+MAX_FACES = 50
+
+
+def analyse(
+    photo: Photo,
+    detector: FaceDetector,
+    classifier: Predictor,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    added: NDArray[np.float32] | None = None,
+    whole: bool = False,
+    max_faces: int = MAX_FACES,
+    decode_seconds: float = 0.0,
+) -> Analysis:
+    """Find the faces of a photo and name their expressions.
+
+    Args:
+        threshold: of the detector's score.
+        added: (K, 4) boxes [x1, y1, x2, y2] that a person drew, photo pixels.
+        whole: treat the whole picture as one face instead of looking for faces.
+        max_faces: the largest are kept, the others counted in `left_out`.
+        decode_seconds: what reading the photo took, for the record.
+    """
+    start = time.perf_counter()
+    if whole:
+        corner = np.array([[0, 0, photo.width, photo.height]], np.float32)
+        faces, crops, left_out = Faces(corner, np.ones(1, np.float32)), whole_picture(photo), 0
+        detected = time.perf_counter()
+    else:
+        faces = with_added(detector.detect(photo, threshold), added)
+        faces, left_out = largest(faces, max_faces)
+        detected = time.perf_counter()
+        crops = align(photo, faces)
+    cropped = time.perf_counter()
+    predictions = classifier.predict(crops)
+    end = time.perf_counter()
+    seconds = {
+        "decode": decode_seconds,
+        "detect": detected - start,
+        "crop": cropped - detected,
+        "classify": end - cropped,
+        "total": decode_seconds + end - start,
+    }
+    return Analysis(
+        photo,
+        faces,
+        crops,
+        predictions,
+        face_warnings(faces, crops),
+        "whole-picture" if whole else detector.name,
+        classifier.name,
+        classifier.uncertain_below,
+        seconds,
+        left_out,
+    )

@@ -1,0 +1,89 @@
+"""The house rules that a reader relies on, held on the syntax tree."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "fer_demo"
+
+ORDER = (
+    "types", "errors", "settings", "images", "weights", "faces", "crops", "classifier",
+    "saliency", "quality", "tracking", "pipeline", "draw", "charts", "export", "live", "ui",
+    "__main__",
+)  # fmt: skip
+"""The way through the house: a room imports only from rooms before it (rooms of one step, such as
+draw and charts, from each other's left)."""
+
+ALIASES = {"hub": "weights", "models": "pipeline", "examples": "ui", "bench": "__main__"}
+"""Modules that share a step with a room of the list."""
+
+
+def _modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _room(dotted: str) -> str:
+    parts = dotted.split(".")
+    name = parts[1] if len(parts) > 1 else "types"
+    return ALIASES.get(name, name)
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_above_itself(path: Path) -> None:
+    relative = path.relative_to(PACKAGE)
+    if path.name == "__init__.py" and len(relative.parts) == 1:
+        assert set(_imports(path)) <= {"__future__"}
+        return
+    room = _room("fer_demo." + relative.parts[0].removesuffix(".py"))
+    assert room in ORDER, f"{relative} has no place in the order of rooms"
+    for name in _imports(path):
+        if name.startswith("fer_demo.") and _room(name) in ORDER:
+            assert ORDER.index(_room(name)) <= ORDER.index(room), f"{relative} imports {name}"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_the_pages_know_streamlit_and_nothing_knows_training(path: Path) -> None:
+    roots = {name.split(".")[0] for name in _imports(path)}
+    assert "training" not in roots
+    assert "tests" not in roots
+    if "ui" not in path.relative_to(PACKAGE).parts:
+        assert not roots & {"streamlit", "streamlit_webrtc"}
+
+
+def test_types_know_numpy_only() -> None:
+    roots = {name.split(".")[0] for name in _imports(PACKAGE / "types.py")}
+    assert roots <= {"__future__", "collections", "dataclasses", "typing", "numpy"}
+
+
+def test_one_place_opens_pictures() -> None:
+    found = [
+        path.relative_to(ROOT)
+        for path in [*_modules(), *sorted((ROOT / "training").rglob("*.py"))]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Image.open")
+    ]
+    assert found == [Path("fer_demo/images.py")]
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_nothing_unpickles_and_no_markup_is_trusted(path: Path) -> None:
+    assert not {name.split(".")[0] for name in _imports(path)} & {"pickle", "dill", "joblib"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in ("torch.load", "np.load", "eval", "exec")
+            assert "unsafe_allow_html" not in {keyword.arg for keyword in node.keywords}

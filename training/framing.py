@@ -1,0 +1,103 @@
+"""Fit the crop that `fer_demo.crops.framing` cuts, on FER2013's own framing.
+
+    python -m training.framing --data DIR --detector face_detection_yunet_2023mar.onnx
+
+Every image is its own ground truth: enlarged four times and searched by YuNet, the right crop is
+the whole picture. Prints the three rows of terms and how far the corners of held-out crops move.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from fer_demo.faces import YuNet
+from fer_demo.types import GREY_SIDE, Photo
+from training.data import read_split
+
+Array = NDArray[np.float64]
+
+
+def detect_in_crops(grey: NDArray[np.uint8], detector: YuNet) -> tuple[Array, Array]:
+    """(M, 4) boxes [x1, y1, x2, y2] and (M, 5, 2) landmarks, unit coordinates of the crop."""
+    boxes, landmarks = [], []
+    for pixels in tqdm(grey, unit="image", disable=None):
+        large = cv2.resize(pixels, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+        faces = detector.detect(Photo(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB)))
+        if len(faces) and faces.landmarks is not None:
+            best = int(faces.score.argmax())
+            boxes.append(faces.xyxy[best] / len(large))
+            landmarks.append(faces.landmarks[best] / len(large))
+    return np.array(boxes, float), np.array(landmarks, float)
+
+
+def terms(boxes: Array, landmarks: Array) -> tuple[Array, Array]:
+    """(M, 5) terms that change sign in a mirror and (M, 7) that do not, in the box's frame."""
+    centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    height = size[:, 1]
+    points = (landmarks - centre[:, None]) / height[:, None, None]
+    left_eye, right_eye, nose, left_mouth, right_mouth = points.transpose(1, 0, 2)
+    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
+    across, smile = right_eye - left_eye, right_mouth - left_mouth
+    odd = [eyes[:, 0], nose[:, 0], mouth[:, 0], across[:, 1], smile[:, 1]]
+    even = [eyes[:, 1], nose[:, 1], mouth[:, 1], across[:, 0], smile[:, 0]]
+    return np.stack(odd, 1), np.stack([*even, size[:, 0] / height, np.ones(len(boxes))], 1)
+
+
+def fit(boxes: Array, landmarks: Array, rounds: int = 60) -> tuple[Array, Array, Array]:
+    """Terms of x, y and side that minimise the mean corner displacement (reweighted squares)."""
+    odd, even = terms(boxes, landmarks)
+    height = boxes[:, 3] - boxes[:, 1]
+    to_crop = (0.5 - (boxes[:, :2] + boxes[:, 2:]) / 2) / height[:, None]
+    weight = np.ones(len(boxes))
+    for _ in range(rounds):
+        scale = np.sqrt(weight) * height  # residuals in units of the crop, not of the box
+        x, y, side = (
+            np.linalg.lstsq(a * scale[:, None], b * scale, rcond=None)[0]
+            for a, b in ((odd, to_crop[:, 0]), (even, to_crop[:, 1]), (even, 1 / height))
+        )
+        weight = 1 / np.maximum(corner_displacement(boxes, landmarks, x, y, side), 0.005)
+    return x, y, side
+
+
+def corner_displacement(boxes: Array, landmarks: Array, x: Array, y: Array, side: Array) -> Array:
+    """(M,) mean distance of the four corners from the true crop's, in crop sides."""
+    odd, even = terms(boxes, landmarks)
+    height = boxes[:, 3] - boxes[:, 1]
+    off = (boxes[:, :2] + boxes[:, 2:]) / 2 - 0.5
+    off += np.stack([odd @ x, even @ y], 1) * height[:, None]
+    grown = (even @ side * height - 1)[:, None]
+    corners = [
+        np.hypot(*(off + grown * c).T) for c in ((a, b) for a in (-0.5, 0.5) for b in (-0.5, 0.5))
+    ]
+    return np.mean(corners, axis=0)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.framing", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--detector", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=7000)
+    given = parser.parse_args()
+    grey = read_split(given.data, "train").grey
+    chosen = np.random.default_rng(0).choice(len(grey), min(given.images, len(grey)), replace=False)
+    boxes, landmarks = detect_in_crops(grey[chosen], YuNet(given.detector))
+    held_out = np.arange(len(boxes)) % 5 == 0
+    found = fit(boxes[~held_out], landmarks[~held_out])
+    for name, row in zip(("x", "y", "side"), found, strict=True):
+        print(f"{name:<5}", np.round(row, 3).tolist())
+    moved = GREY_SIDE * corner_displacement(boxes[held_out], landmarks[held_out], *found)
+    print(
+        f"held out: n {held_out.sum()}, corner displacement median {np.median(moved):.2f} px of "
+        f"{GREY_SIDE}, 90th percentile {np.percentile(moved, 90):.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
