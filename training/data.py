@@ -1,27 +1,44 @@
-"""FER2013 with FER+ votes, as arrays."""
+"""FER2013 with FER+ votes, as arrays, from every form in which people have it.
+
+Parquet shards; Kaggle's `fer2013.csv`, with FER+'s `fer2013new.csv` beside it or not; folders of
+pictures, `train/<emotion>/*` and `test/` or `validation/`. The last carry no votes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fer_demo.types import GREY_SIDE
+from fer_demo.types import EXPRESSIONS, GREY_SIDE
+from training.votes import FERPLUS_COLUMNS
 
-FERPLUS_COLUMNS = (
-    "neutral", "happiness", "surprise", "sadness", "anger",
-    "disgust", "fear", "contempt", "unknown", "NF",
-)  # fmt: skip
-"""FER+'s own order of votes."""
+SPLITS = {"train": "Training", "public_test": "PublicTest", "private_test": "PrivateTest"}
+"""Our names of FER2013's splits, and its own."""
 
-FERPLUS_TO_EXPRESSIONS = (4, 5, 6, 1, 3, 2, 0, 7)
-"""Columns of FER+ in the order of `fer_demo.types.FERPLUS_EXPRESSIONS`."""
+OFFICIAL_COUNTS = {"train": 28_709, "public_test": 3_589, "private_test": 3_589}
 
-UNKNOWN, NOT_A_FACE = 8, 9
+FOLDER_NAMES = dict(zip(EXPRESSIONS, EXPRESSIONS, strict=True)) | {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+"""Emotion folders of the copies in circulation."""
+
+SKIP = "skip"
+"""In a label map: leave these pictures out."""
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class DataError(ValueError):
@@ -38,78 +55,252 @@ class LabelledFaces:
     """(N,) index into EXPRESSIONS."""
     votes: NDArray[np.uint8] | None
     """(N, 10) FER+ annotators' votes in FERPLUS_COLUMNS' order."""
+    caution: str = ""
+    """A sentence on what figures from this data are not, or nothing."""
+    for_selection: bool = True
+    """Whether models may be chosen and calibrated on it."""
 
     def __len__(self) -> int:
         return len(self.grey)
 
-    def __getitem__(self, index: NDArray[np.integer] | slice) -> LabelledFaces:
+    def __getitem__(self, index: NDArray[np.integer] | NDArray[np.bool_] | slice) -> LabelledFaces:
         """The rows at `index`, in that order."""
         votes = None if self.votes is None else self.votes[index]
-        return LabelledFaces(self.grey[index], self.label[index], votes)
+        return replace(self, grey=self.grey[index], label=self.label[index], votes=votes)
 
 
-def ferplus_target(votes: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """FER+ votes as a soft target over the eight expressions.
-
-    Single votes are dropped where two or more votes remain without them. The weight is the share
-    of the ten annotators that the target stands for, 0 where "unknown" or "not a face" leads.
+def read_split(data: Path, split: str, labels: Mapping[str, str] | None = None) -> LabelledFaces:
+    """One split of a labelled set.
 
     Args:
-        votes: (N, 10).
+        data: a folder in one of the three forms, a folder of emotion folders (which is read
+            whole), a CSV file, or a parquet file (which is read whole).
+        split: "train", "public_test" or "private_test".
+        labels: names of folders, or numbers, to expressions, where they are not FER2013's;
+            "skip" leaves pictures out.
 
-    Returns:
-        (N, 8) float32, rows sum to 1 (or are 0 where the weight is), and (N,) float32 in [0, 1].
+    Raises:
+        DataError: nothing usable is there; the sentence names the file and row.
     """
-    eight = votes[:, FERPLUS_TO_EXPRESSIONS].astype(np.float32)
-    shared = np.where(eight > 1, eight, 0)
-    kept = np.where(shared.sum(1, keepdims=True) >= 2, shared, eight)
-    total = kept.sum(1)
-    leads = votes.argmax(1)
-    weight = np.where((leads == UNKNOWN) | (leads == NOT_A_FACE), 0, total / 10)
-    target = kept / np.maximum(total, 1)[:, None]
-    return target.astype(np.float32), weight.astype(np.float32)
+    labels = dict(labels or {})
+    wrong = sorted(set(labels.values()) - {*EXPRESSIONS, SKIP})
+    if wrong:
+        raise DataError(
+            f'A label map gives one of {", ".join(EXPRESSIONS)} or "skip", not {wrong}.'
+        )
+    if data.is_file() and data.suffix == ".parquet":
+        return read_parquet([data], labels)
+    if data.is_file() and data.suffix == ".csv":
+        return _check_count(read_csv(data, split, labels), data, split)
+    if not data.is_dir():
+        raise DataError(f"{data} is not a folder, a .parquet or a .csv file.")
+    if any(data.glob("*.parquet")):
+        files = sorted(data.glob(f"{split}*.parquet"))
+        if not files:
+            raise DataError(f"{data} holds no {split}*.parquet.")
+        return _check_count(read_parquet(files, labels), data, split)
+    if (data / "fer2013.csv").is_file():
+        return _check_count(read_csv(data / "fer2013.csv", split, labels), data, split)
+    return _read_folder_split(data, split, labels)
 
 
-def ferplus8_label(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Strict majority over eight expressions, -1 where there is none.
-
-    Over all ten columns single votes are set to 0; an image keeps its label if the largest is more
-    than half of what remains and is one of the eight expressions.
-    """
-    kept = np.where(votes > 1, votes, 0).astype(np.int64)
-    winner, largest = kept.argmax(1), kept.max(1)
-    clear = (2 * largest > kept.sum(1)) & (winner < UNKNOWN)
-    return np.where(clear, _COLUMN_TO_EXPRESSION[winner], -1)
+def _check_count(faces: LabelledFaces, data: Path, split: str) -> LabelledFaces:
+    official = OFFICIAL_COUNTS[split]
+    if len(faces) == official:
+        return faces
+    sentence = f"{data} holds {len(faces):,} {split} images, not FER2013's {official:,}."
+    return replace(faces, caution=sentence)
 
 
-def ferplus7_label(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Argmax over all ten columns (first in FER+ order on ties), -1 unless a basic expression."""
-    label = _COLUMN_TO_EXPRESSION[votes.argmax(1)]
-    return np.where(label < 7, label, -1)
-
-
-_COLUMN_TO_EXPRESSION = np.full(10, -1, np.int64)
-_COLUMN_TO_EXPRESSION[list(FERPLUS_TO_EXPRESSIONS)] = np.arange(8)
-
-
-def read_parquet(files: list[Path]) -> LabelledFaces:
+def read_parquet(files: list[Path], labels: Mapping[str, str] | None = None) -> LabelledFaces:
     """Shards of the Hugging Face image convention, in the order given."""
-    grey, label, votes = [], [], []
-    for file in files:
-        table = pq.read_table(file, columns=["image", "label", "votes"])
-        for row, image in enumerate(table["image"].to_pylist()):
-            pixels = cv2.imdecode(np.frombuffer(image["bytes"], np.uint8), cv2.IMREAD_GRAYSCALE)
-            if pixels is None or pixels.shape != (GREY_SIDE, GREY_SIDE):
-                raise DataError(f"{file}, row {row}: not a 48x48 picture.")
-            grey.append(pixels)
-        label.append(table["label"].to_numpy())
-        votes.append(np.array(table["votes"].to_pylist(), np.uint8))
-    return LabelledFaces(np.stack(grey), np.concatenate(label).astype(np.int64), np.concatenate(votes))
+    parts = [_read_shard(file, labels or {}) for file in files]
+    votes = [part.votes for part in parts if part.votes is not None]
+    return LabelledFaces(
+        np.concatenate([part.grey for part in parts]),
+        np.concatenate([part.label for part in parts]),
+        np.concatenate(votes) if len(votes) == len(parts) else None,
+    )
 
 
-def read_split(data: Path, split: str) -> LabelledFaces:
-    """The "train" or "public_test" split of a folder of parquet shards."""
-    files = sorted(data.glob(f"{split}*.parquet"))
-    if not files:
-        raise DataError(f"{data} holds no {split}*.parquet.")
-    return read_parquet(files)
+def _read_shard(file: Path, labels: Mapping[str, str]) -> LabelledFaces:
+    try:
+        table = pq.read_table(file)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{file} is truncated or not a parquet file ({error}).") from None
+    missing = sorted({"image", "label"} - set(table.column_names))
+    if missing or len(table) == 0:
+        what = f"no column {missing[0]}" if missing else "no rows"
+        raise DataError(f"{file} has {what}.")
+    grey = []
+    for row, image in enumerate(table["image"].to_pylist()):
+        data = image.get("bytes") if isinstance(image, dict) else None
+        grey.append(_decode(data or b"", f"{file}, row {row}"))
+    label = [
+        _label(value, f"{file}, row {row}", labels)
+        for row, value in enumerate(table["label"].to_pylist())
+    ]
+    votes = None
+    if "votes" in table.column_names:
+        rows = table["votes"].to_pylist()
+        votes = np.stack([_votes(row, f"{file}, row {i}") for i, row in enumerate(rows)])
+    return _without_skipped(grey, label, votes)
+
+
+def read_csv(file: Path, split: str, labels: Mapping[str, str] | None = None) -> LabelledFaces:
+    """Kaggle's fer2013.csv, with the votes of fer2013new.csv where that lies beside it.
+
+    Rows in messages count from 0, without the header.
+    """
+    grey, label, rows = [], [], []
+    usages = []
+    for row, line in enumerate(_csv_rows(file, ("emotion", "pixels", "Usage"))):
+        usages.append(line["Usage"])
+        if line["Usage"] not in SPLITS.values():
+            raise DataError(f'{file}, row {row}: Usage "{line["Usage"]}" is none of FER2013\'s.')
+        if line["Usage"] != SPLITS[split]:
+            continue
+        try:
+            pixels = np.array(line["pixels"].split(), np.int64)
+        except ValueError:
+            raise DataError(f"{file}, row {row}: pixels are not all numbers.") from None
+        if len(pixels) != GREY_SIDE**2 or pixels.min() < 0 or pixels.max() > 255:
+            raise DataError(f"{file}, row {row}: not 48x48 grey levels of 0 to 255.")
+        grey.append(pixels.astype(np.uint8).reshape(GREY_SIDE, GREY_SIDE))
+        label.append(_label(line["emotion"], f"{file}, row {row}", labels or {}))
+        rows.append(row)
+    if not grey:
+        raise DataError(f"{file} has no rows of {SPLITS[split]}.")
+    beside = file.with_name("fer2013new.csv")
+    votes = _read_votes(beside, usages)[rows] if beside.is_file() else None
+    return _without_skipped(grey, label, votes)
+
+
+def _csv_rows(file: Path, wanted: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        # One copy in circulation writes " Usage" and " pixels".
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+        missing = [name for name in wanted if name not in reader.fieldnames]
+        if missing:
+            raise DataError(f"{file} has no column {missing[0]}.")
+        for row, line in enumerate(reader):
+            if any(line[name] is None for name in wanted):
+                raise DataError(f"{file}, row {row}: the line is cut short.")
+            yield line
+
+
+def _read_votes(file: Path, usages: list[str]) -> NDArray[np.uint8]:
+    """Every row of fer2013new.csv, which goes line by line with fer2013.csv."""
+    votes = []
+    for row, line in enumerate(_csv_rows(file, ("Usage", *FERPLUS_COLUMNS))):
+        if row < len(usages) and line["Usage"] != usages[row]:
+            raise DataError(f"{file}, row {row}: Usage differs from fer2013.csv's.")
+        votes.append(_votes([line[name] for name in FERPLUS_COLUMNS], f"{file}, row {row}"))
+    if len(votes) != len(usages):
+        raise DataError(f"{file} has {len(votes):,} rows, fer2013.csv has {len(usages):,}.")
+    return np.stack(votes)
+
+
+def _read_folder_split(data: Path, split: str, labels: Mapping[str, str]) -> LabelledFaces:
+    """A copy with train/ and test/ or validation/, or a plain folder of emotion folders."""
+    train = data / "train"
+    test = next((data / n for n in ("test", "validation") if (data / n).is_dir()), None)
+    if not train.is_dir() and test is None:
+        return read_folder(data, labels)
+    wanted = train if split == "train" else test
+    if split == "private_test":
+        raise DataError(f"{data} is a copy in folders: none of them keeps PrivateTest apart.")
+    if wanted is None or not wanted.is_dir():
+        raise DataError(
+            f"{data} has no {'train/' if split == 'train' else 'test/ or validation/'}."
+        )
+    faces = read_folder(wanted, labels)
+    sizes = (_count_pictures(train), _count_pictures(test) if test else 0)
+    if sizes == (28_709, 7_178):
+        if split == "train":
+            return faces
+        return replace(
+            faces,
+            caution=f"{wanted} is PublicTest and PrivateTest merged: its figures compare with "
+            "nobody's, and nothing may be selected on it.",
+            for_selection=False,
+        )
+    if sizes == (28_821, 7_066):
+        return replace(
+            faces,
+            caution=f"{data} is not the official split: its train/ contains images of FER2013's "
+            "tests, so figures on those tests would not count.",
+            for_selection=False,
+        )
+    return replace(
+        faces,
+        caution=f"{data} is not a copy of FER2013 that is known here "
+        f"({sizes[0]:,} and {sizes[1]:,} pictures): its figures compare with nobody's.",
+    )
+
+
+def _count_pictures(folder: Path) -> int:
+    return sum(path.suffix.lower() in PICTURES for path in folder.glob("*/*"))
+
+
+def read_folder(folder: Path, labels: Mapping[str, str] | None = None) -> LabelledFaces:
+    """Square face crops in one folder an expression, brought to 48x48 grey, in name order."""
+    grey, label = [], []
+    names = dict(FOLDER_NAMES) | {k.lower(): v for k, v in (labels or {}).items()}
+    for emotion in sorted(path for path in folder.iterdir() if path.is_dir()):
+        name = names.get(emotion.name.lower())
+        if name is None:
+            raise DataError(
+                f"{emotion}: not the name of an expression. Give --labels "
+                f"{emotion.name}=EXPRESSION, or {emotion.name}=skip."
+            )
+        if name == SKIP:
+            continue
+        for file in sorted(p for p in emotion.iterdir() if p.suffix.lower() in PICTURES):
+            grey.append(_decode(file.read_bytes(), str(file), resize=True))
+            label.append(EXPRESSIONS.index(name))
+    if not grey:
+        raise DataError(f"{folder} holds no pictures in folders named after expressions.")
+    return _without_skipped(grey, label, None)
+
+
+def _decode(data: bytes, where: str, *, resize: bool = False) -> NDArray[np.uint8]:
+    pixels = (
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if len(data) else None
+    )
+    if pixels is None:
+        raise DataError(f"{where}: not a readable picture.")
+    if resize and pixels.shape[0] == pixels.shape[1]:
+        return cv2.resize(pixels, (GREY_SIDE, GREY_SIDE), interpolation=cv2.INTER_AREA)
+    if pixels.shape != (GREY_SIDE, GREY_SIDE):
+        wanted = "square" if resize else "48x48"
+        raise DataError(f"{where}: {pixels.shape[1]}x{pixels.shape[0]} pixels, not {wanted}.")
+    return pixels
+
+
+def _label(value: object, where: str, labels: Mapping[str, str]) -> int:
+    """Index into EXPRESSIONS, -1 for a label that the map skips."""
+    mapped = labels.get(str(value))
+    if mapped is not None:
+        return -1 if mapped == SKIP else EXPRESSIONS.index(mapped)
+    if str(value).strip() not in ("0", "1", "2", "3", "4", "5", "6"):
+        raise DataError(f"{where}: label {value!r} is not one of 0 to 6.")
+    return int(str(value))
+
+
+def _votes(row: object, where: str) -> NDArray[np.uint8]:
+    try:
+        votes = np.array(row, np.int64)
+    except (ValueError, TypeError):
+        votes = np.zeros(0, np.int64)
+    if votes.shape != (10,) or votes.min() < 0 or votes.max() > 10:
+        raise DataError(f"{where}: not ten counts of votes from 0 to 10.")
+    return votes.astype(np.uint8)
+
+
+def _without_skipped(
+    grey: list[NDArray[np.uint8]], label: list[int], votes: NDArray[np.uint8] | None
+) -> LabelledFaces:
+    faces = LabelledFaces(np.stack(grey), np.array(label, np.int64), votes)
+    return faces[faces.label >= 0]

@@ -98,7 +98,9 @@ def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
         raise RecipeError(f"{path}: unknown setting {', '.join(unknown)}.")
     if "architecture" not in settings:
         raise RecipeError(f"{path} does not name an architecture.")
-    return Recipe(**{name: _typed(name, value, known[name].type) for name, value in settings.items()})
+    return Recipe(
+        **{name: _typed(name, value, known[name].type) for name, value in settings.items()}
+    )
 
 
 def add_override_arguments(parser: argparse.ArgumentParser) -> None:

@@ -34,7 +34,7 @@ from tqdm import tqdm
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.augment import augment
 from training.curves import draw_curves
-from training.data import DataError, LabelledFaces, ferplus8_label, ferplus_target, read_split
+from training.data import DataError, LabelledFaces, read_split
 from training.predict import predict_logits
 from training.recipe import (
     Recipe,
@@ -44,6 +44,7 @@ from training.recipe import (
     load_recipe,
     overrides_from,
 )
+from training.votes import ferplus8_label, ferplus_target
 
 LOG_EVERY = 20
 
@@ -113,7 +114,9 @@ class Run:
         self.valid_grey = torch.from_numpy(valid.grey).to(device)
         self.valid_label = torch.from_numpy(valid.label).to(device)
         self.valid_majority = torch.from_numpy(
-            ferplus8_label(valid.votes) if valid.votes is not None else valid.label - valid.label - 1
+            ferplus8_label(valid.votes)
+            if valid.votes is not None
+            else valid.label - valid.label - 1
         ).to(device)
         self.steps_per_epoch = max(1, len(train) // recipe.batch_size)
         self.generator = torch.Generator(device=device)
@@ -261,7 +264,11 @@ def fit(run: Run, stop: Stop) -> None:
             run.log(
                 {"epoch": epoch, "loss": round(loss, 5), "learning_rate": lr}
                 | run.validate()
-                | {"size": recipe.train_size(epoch - 1), "images_s": round(rate), "minutes": minutes}
+                | {
+                    "size": recipe.train_size(epoch - 1),
+                    "images_s": round(rate),
+                    "minutes": minutes,
+                }
             )
             total, summed = torch.zeros_like(total), 0
             run.save()

@@ -1,0 +1,223 @@
+"""Fit how sure a network may be, and fold that into its weights.
+
+    python -m training.calibrate --weights DIR --data FILE_OR_DIR [--seen-in TRAIN_DATA]
+
+On the images of PublicTest that are in no training file: a temperature for each head (FER+'s on
+the seven classes that the app shows), the confidence from which answers are right 95 times in
+100, and a table of how often answers of each label and confidence are right. Every figure that is
+reported comes from five-fold cross-fitting in which duplicates stay together; what is written is
+then fitted on all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS7_HEAD
+from training.data import DataError, LabelledFaces, read_split
+from training.duplicates import duplicate_groups, seen_in
+from training.evaluate import Model
+from training.folder import FolderError, fold_temperature, read_config, read_state, write_folder
+from training.metrics import (
+    Floats,
+    Labels,
+    cross_fitted,
+    ece,
+    ece_of_calibrated,
+    fit_temperature,
+    folds_of,
+    nll,
+    softmax,
+)
+from training.votes import ferplus7_label
+
+TARGET_ACCURACY = 0.95
+MIN_ANSWERS = 50
+"""Fewer answers than this do not show a share of 95 in 100."""
+
+CONFIDENCE_EDGES = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Bins of the table that the app shows."""
+
+
+def confidence_threshold(confidence: Floats, right: NDArray[np.bool_], target: float) -> float:
+    """The lowest confidence from which answers are right in `target` of all cases.
+
+    Args:
+        confidence: (N,) of the answers.
+        right: (N,) whether they are.
+        target: share in [0, 1].
+
+    Returns:
+        1.0 where no threshold reaches the target.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero((share >= target) & (np.arange(1, len(order) + 1) >= MIN_ANSWERS))
+    return float(confidence[order[good[-1]]]) if len(good) else 1.0
+
+
+def held_out_threshold(
+    confidence: Floats, right: NDArray[np.bool_], fold: NDArray[np.int64], target: float
+) -> dict[str, float]:
+    """What a threshold fitted on four folds gives on the fifth: accuracy, share answered."""
+    answered = np.zeros(len(right), bool)
+    for k in np.unique(fold):
+        rest = fold != k
+        limit = confidence_threshold(confidence[rest], right[rest], target)
+        answered[~rest] = confidence[~rest] >= limit
+    accuracy = float(right[answered].mean()) if answered.any() else 0.0
+    return {"accuracy": round(accuracy, 5), "coverage": round(float(answered.mean()), 5)}
+
+
+def confidence_table(probs: Floats, label: Labels) -> dict[str, Any]:
+    """How often answers are right, by the label given and by confidence.
+
+    Args:
+        probs: (N, 7) rows sum to 1.
+        label: (N,).
+
+    Returns:
+        `edges` of the bins; for each expression and for "all": `n` answers and how many were
+        `right`, by bin; for each expression what it is most often mistaken for
+        (`confused_with`) and in which share of its answers (`confused_share`).
+    """
+    given, confidence = probs.argmax(1), probs.max(1)
+    bin_ = np.clip(np.digitize(confidence, CONFIDENCE_EDGES) - 1, 0, len(CONFIDENCE_EDGES) - 2)
+    k = len(CONFIDENCE_EDGES) - 1
+
+    def counts(rows: NDArray[np.bool_]) -> dict[str, Any]:
+        right = rows & (given == label)
+        return {
+            "n": np.bincount(bin_[rows], minlength=k).tolist(),
+            "right": np.bincount(bin_[right], minlength=k).tolist(),
+        }
+
+    table: dict[str, Any] = {"all": counts(np.ones(len(label), bool))}
+    for i, name in enumerate(EXPRESSIONS):
+        rows = given == i
+        wrong = np.bincount(label[rows & (label != i)], minlength=len(EXPRESSIONS))
+        table[name] = counts(rows) | {
+            "confused_with": EXPRESSIONS[wrong.argmax()] if wrong.any() else None,
+            "confused_share": round(float(wrong.max() / max(1, rows.sum())), 5),
+        }
+    return {"edges": list(CONFIDENCE_EDGES), "answers": table}
+
+
+def head_calibration(logits: Floats, label: Labels, fold: NDArray[np.int64]) -> dict[str, Any]:
+    """The temperature of one head and what it gives on images it was not fitted on."""
+    temperature = fit_temperature(logits, label)
+    held_out = cross_fitted(logits, label, fold)
+    low, high = ece_of_calibrated(held_out)
+    figures = {
+        "ece_before": ece(logits, label),
+        "ece": ece(held_out, label),
+        "nll_before": nll(logits, label),
+        "nll": nll(held_out, label),
+        "nll_at_best_temperature": nll(logits / temperature, label),
+    }
+    return {
+        "n": len(label),
+        "temperature": temperature,
+        "ece_interval": [round(low, 5), round(high, 5)],
+        **{name: round(value, 5) for name, value in figures.items()},
+    }
+
+
+def calibrate(
+    folder: Path, faces: LabelledFaces, train: LabelledFaces, target: float = TARGET_ACCURACY
+) -> dict[str, Any]:
+    """Calibrate a weights folder in place; returns the report that its card keeps.
+
+    Raises:
+        DataError: models may not be calibrated on this data.
+    """
+    if not faces.for_selection:
+        raise DataError(faces.caution)
+    if faces.votes is None:
+        raise DataError("Calibration needs FER+ votes: the app's confidence is about them.")
+    faces = faces[~seen_in(faces.grey, train.grey)]
+    groups = duplicate_groups(faces.grey)
+    model = Model(folder.name, [folder])
+    hard, soft = model.logits(faces.grey, [FER2013_HEAD, FERPLUS7_HEAD], flip=False)
+    voted = ferplus7_label(faces.votes)
+    kept = voted >= 0
+    soft, voted, fold = soft[kept], voted[kept], folds_of(groups)
+    report = {
+        "fer2013": head_calibration(hard, faces.label, fold),
+        "ferplus7": head_calibration(soft, voted, fold[kept]),
+    }
+    held_out = softmax(cross_fitted(soft, voted, fold[kept]))
+    right = held_out.argmax(1) == voted
+    report["ferplus7"] |= {
+        "target_accuracy": target,
+        "at_threshold": held_out_threshold(held_out.max(1), right, fold[kept], target),
+    } | confidence_table(held_out, voted)
+    step = {
+        "fer2013": report["fer2013"]["temperature"],
+        "ferplus": report["ferplus7"]["temperature"],
+    }
+    probs = softmax(soft / step["ferplus"])
+    _fold_in(folder, step, confidence_threshold(probs.max(1), right, target), report)
+    return report
+
+
+def _fold_in(
+    folder: Path, step: dict[str, float], uncertain_below: float, report: dict[str, Any]
+) -> None:
+    """Write the folder anew; temperatures multiply, so that the card keeps the raw ones."""
+    config = read_config(folder)
+    card = config["fer_demo"]
+    old = card["temperature"]
+    card["temperature"] = {
+        "fer2013": old["fer2013"] * step["fer2013"],
+        "ferplus8": old["ferplus8"] * step["ferplus"],
+        "ferplus7": old["ferplus7"] * step["ferplus"],
+    }
+    card["uncertain_below"] = round(uncertain_below, 4)
+    card["calibration"] = report
+    state = fold_temperature(read_state(folder), config["pretrained_cfg"]["classifier"], step)
+    write_folder(folder, config, state)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.calibrate", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seen-in", type=Path, help="training data; where --data lies by default")
+    parser.add_argument("--accuracy", type=float, default=TARGET_ACCURACY, metavar="SHARE")
+    given = parser.parse_args(arguments)
+    beside = given.data.parent if given.data.suffix == ".parquet" else given.data
+    try:
+        faces = read_split(given.data, "public_test")
+        train = read_split(given.seen_in or beside, "train")
+        report = calibrate(given.weights, faces, train, given.accuracy)
+    except (DataError, FolderError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    card = read_config(given.weights)["fer_demo"]
+    for head in ("fer2013", "ferplus7"):
+        r, (low, high) = report[head], report[head]["ece_interval"]
+        print(
+            f"{head}: raw temperature {card['temperature'][head]:.4f}, cross-fitted on {r['n']} "
+            f"images: ECE {100 * r['ece_before']:.2f} % -> {100 * r['ece']:.2f} % (a calibrated "
+            f"model: {100 * low:.2f} to {100 * high:.2f} %), NLL {r['nll_before']:.4f} -> "
+            f"{r['nll']:.4f} (at the best temperature {r['nll_at_best_temperature']:.4f})."
+        )
+    held = report["ferplus7"]["at_threshold"]
+    print(
+        f"Uncertain below {card['uncertain_below']:.2f}: held out, {100 * held['coverage']:.1f} % "
+        f"of the images are answered and {100 * held['accuracy']:.1f} % of those rightly."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

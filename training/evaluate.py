@@ -1,0 +1,251 @@
+"""Measure weights on a labelled set; print a summary and write everything as JSON.
+
+    python -m training.evaluate --weights DIR [--weights DIR ...] --data FILE_OR_DIR \
+        [--tta] [--seen-in TRAIN_DATA] [--corruptions] [--by-pose] [--errors DIR] [--json OUT]
+
+Several --weights are also measured together, as `ensemble` (log of the mean probability). Three
+heads, three protocols, never mixed: `fer2013` (its seven classes, its labels), `ferplus8` (eight
+classes, strict majority of the votes), `ferplus7` (the seven the app shows, argmax of the votes).
+Where the set has no votes, `given7` is the head that the app shows against the set's own labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fer_demo.types import (
+    EXPRESSIONS,
+    FER2013_HEAD,
+    FERPLUS7_HEAD,
+    FERPLUS_EXPRESSIONS,
+    FERPLUS_HEAD,
+)
+from training.corruptions import CORRUPTIONS, corrupt
+from training.data import SPLITS, DataError, LabelledFaces, read_split
+from training.duplicates import duplicate_groups, seen_in
+from training.errors import write_sheets
+from training.folder import FolderError, load_network
+from training.metrics import average_logits, ece, entropy_correlation, head_report
+from training.predict import predict_logits
+from training.votes import ferplus7_label, ferplus8_label, is_tie, vote_entropy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Protocol:
+    """Which logits are held against which labels."""
+
+    rows: slice
+    """Of the 15 logits."""
+    names: tuple[str, ...]
+    label: NDArray[np.int64]
+    """(N,), -1 where the protocol leaves an image out."""
+
+
+def protocols(faces: LabelledFaces) -> dict[str, Protocol]:
+    """The protocols that a set's labels allow, by name."""
+    found = {"fer2013": Protocol(FER2013_HEAD, EXPRESSIONS, faces.label)}
+    if faces.votes is None:
+        return found | {"given7": Protocol(FERPLUS7_HEAD, EXPRESSIONS, faces.label)}
+    return found | {
+        "ferplus8": Protocol(FERPLUS_HEAD, FERPLUS_EXPRESSIONS, ferplus8_label(faces.votes)),
+        "ferplus7": Protocol(FERPLUS7_HEAD, EXPRESSIONS, ferplus7_label(faces.votes)),
+    }
+
+
+class Model:
+    """A weights folder's network, or several together, as logits by protocol."""
+
+    def __init__(self, name: str, folders: list[Path]):
+        loaded = [load_network(folder) for folder in folders]
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.name = name
+        self.networks = [network.to(device) for network, _ in loaded]
+        self.sizes = [config["pretrained_cfg"]["input_size"][-1] for _, config in loaded]
+        cards = [config["fer_demo"] for _, config in loaded]
+        self.temperature = cards[0]["temperature"] if len(cards) == 1 else None
+        self.device = device
+
+    def logits(
+        self, grey: NDArray[np.uint8], rows: list[slice], *, flip: bool
+    ) -> list[NDArray[np.float32]]:
+        """One (N, K) array for each of `rows`, of crops (N, 48, 48) uint8."""
+        crops = torch.from_numpy(grey).to(self.device)
+        each = [
+            predict_logits(network, crops, size, flip=flip).cpu().numpy()
+            for network, size in zip(self.networks, self.sizes, strict=True)
+        ]
+        if len(each) == 1:
+            return [each[0][:, columns] for columns in rows]
+        return [average_logits([logits[:, columns] for logits in each]) for columns in rows]
+
+
+def measure(
+    model: Model,
+    faces: LabelledFaces,
+    *,
+    tta: bool = False,
+    unseen: NDArray[np.bool_] | None = None,
+    corruptions: bool = False,
+) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+    """A model's results by protocol, and its logits by protocol.
+
+    Args:
+        tta: average the logits with those of the mirrored crop.
+        unseen: (N,) which images are in no training file; they are reported apart.
+        corruptions: also measure accuracy under each corruption at each level.
+    """
+    held = protocols(faces)
+    rows = [protocol.rows for protocol in held.values()]
+    logits = dict(zip(held, model.logits(faces.grey, rows, flip=tta), strict=True))
+    groups = duplicate_groups(faces.grey)
+    every = np.ones(len(faces), bool)
+    results: dict[str, Any] = {}
+    for name, protocol in held.items():
+        results[name] = _report(name, protocol, logits[name], faces, groups, every, model)
+        if unseen is not None:
+            results[name]["unseen"] = _report(
+                name, protocol, logits[name], faces, groups, unseen, model
+            )
+    if corruptions:
+        for kind in CORRUPTIONS:
+            for level in (1, 2, 3):
+                spoiled = model.logits(corrupt(faces.grey, kind, level), rows, flip=tta)
+                for (name, protocol), answer in zip(held.items(), spoiled, strict=True):
+                    kept = protocol.label >= 0
+                    right = answer.argmax(1)[kept] == protocol.label[kept]
+                    table = results[name].setdefault("corruptions", {})
+                    table.setdefault(kind, []).append(round(float(right.mean()), 5))
+    return results, logits
+
+
+def _report(
+    name: str,
+    protocol: Protocol,
+    logits: NDArray[np.float32],
+    faces: LabelledFaces,
+    groups: NDArray[np.int64],
+    among: NDArray[np.bool_],
+    model: Model,
+) -> dict[str, Any]:
+    kept = (protocol.label >= 0) & among
+    x, label = logits[kept], protocol.label[kept]
+    _, group = np.unique(groups[kept], return_inverse=True)
+    report = head_report(x, label, protocol.names, group)
+    if model.temperature and name in model.temperature:
+        report["ece_raw"] = round(ece(x * np.float32(model.temperature[name]), label), 5)
+    if faces.votes is not None:
+        voted = vote_entropy(faces.votes[kept])
+        report["entropy_correlation"] = round(entropy_correlation(x, voted), 5)
+        if name == "ferplus7":
+            clear = ~is_tie(faces.votes[kept])
+            right = (x.argmax(1) == label)[clear]
+            report["without_ties"] = {
+                "n": int(clear.sum()),
+                "accuracy": round(float(right.mean()), 5),
+            }
+    return report
+
+
+def summary(results: dict[str, Any]) -> str:
+    """A few lines for people: percent, on the whole set and on its unseen part."""
+    lines = [f"{'':24}{'n':>6} {'accuracy':>14} {'macro F1':>9} {'NLL':>7} {'ECE':>6}"]
+    for model, heads in results.items():
+        for head, whole in heads.items():
+            for part, r in (("", whole), (" unseen", whole.get("unseen"))):
+                if r is not None:
+                    lines.append(
+                        f"{model + ' ' + head + part:24}{r['n']:6} "
+                        f"{100 * r['accuracy']:6.2f} ± {100 * r['standard_error']:4.2f} "
+                        f"{100 * r['macro_f1']:9.2f} {r['nll']:7.4f} {100 * r['ece']:5.2f} %"
+                    )
+    return "\n".join(lines)
+
+
+def parse_labels(pairs: list[str]) -> dict[str, str]:
+    """`["joy=happy"]` to `{"joy": "happy"}`.
+
+    Raises:
+        DataError: one is not NAME=EXPRESSION.
+    """
+    wrong = [pair for pair in pairs if pair.count("=") != 1]
+    if wrong:
+        raise DataError(f"--labels takes NAME=EXPRESSION, not {wrong[0]}.")
+    return dict(pair.split("=") for pair in pairs)
+
+
+def evaluate(given: argparse.Namespace) -> dict[str, Any]:
+    """Everything the command line asks for, as the JSON document."""
+    faces = read_split(given.data, given.split, parse_labels(given.labels))
+    if faces.caution:
+        print(faces.caution, file=sys.stderr)
+    unseen = None
+    if given.seen_in is not None:
+        unseen = ~seen_in(faces.grey, read_split(given.seen_in, "train").grey)
+    folders = {folder.resolve().name: [folder] for folder in given.weights}
+    if len(folders) < len(given.weights):
+        raise FolderError("Two --weights folders have one name: their results need two.")
+    if len(given.weights) > 1:
+        folders["ensemble"] = given.weights
+    document: dict[str, Any] = {
+        "data": given.data.name,
+        "split": given.split,
+        "n": len(faces),
+        "tta": given.tta,
+        "caution": faces.caution,
+        "results": {},
+    }
+    for name, members in folders.items():
+        model = Model(name, members)
+        results, logits = measure(
+            model, faces, tta=given.tta, unseen=unseen, corruptions=given.corruptions
+        )
+        document["results"][name] = results
+        shown = "ferplus7" if "ferplus7" in logits else "given7"
+        label = protocols(faces)[shown].label
+        if given.by_pose:
+            from training.pose import accuracy_by_pose
+
+            results[shown]["pose"] = accuracy_by_pose(faces.grey, logits[shown], label)
+        if given.errors is not None:
+            write_sheets(given.errors / name, faces, logits[shown], label)
+    return document
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--weights", type=Path, action="append", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", choices=SPLITS, default="public_test")
+    parser.add_argument("--labels", nargs="*", default=[], metavar="NAME=EXPRESSION")
+    parser.add_argument("--tta", action="store_true", help="average with the mirrored crop")
+    parser.add_argument("--seen-in", type=Path, metavar="TRAIN_DATA")
+    parser.add_argument("--corruptions", action="store_true")
+    parser.add_argument("--by-pose", action="store_true", help="accuracy by yaw and face size")
+    parser.add_argument("--errors", type=Path, metavar="DIR", help="contact sheets; keep local")
+    parser.add_argument("--json", type=Path, metavar="OUT")
+    try:
+        given = parser.parse_args(arguments)
+        document = evaluate(given)
+        if given.json is not None:
+            given.json.parent.mkdir(parents=True, exist_ok=True)
+            given.json.write_text(json.dumps(document, indent=1) + "\n")
+    except (DataError, FolderError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(summary(document["results"]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
