@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,8 +144,11 @@ def calibrate(
     faces = faces[~seen_in(faces.grey, train.grey)]
     groups = duplicate_groups(faces.grey)
     model = Model(folder.name, [folder])
+    # Raw logits, so that a folder that is calibrated again gets the same card.
+    old = read_config(folder)["fer_demo"]["temperature"]
     hard, soft = model.logits(faces.grey, [FER2013_HEAD, FERPLUS7_HEAD], flip=False)
-    voted = ferplus7_label(faces.votes)
+    hard, soft = hard * np.float32(old["fer2013"]), soft * np.float32(old["ferplus7"])
+    voted = ferplus7_label(cast("NDArray[np.uint8]", faces.votes))
     kept = voted >= 0
     soft, voted, fold = soft[kept], voted[kept], folds_of(groups)
     report = {
@@ -158,29 +161,24 @@ def calibrate(
         "target_accuracy": target,
         "at_threshold": held_out_threshold(held_out.max(1), right, fold[kept], target),
     } | confidence_table(held_out, voted)
-    step = {
-        "fer2013": report["fer2013"]["temperature"],
-        "ferplus": report["ferplus7"]["temperature"],
-    }
-    probs = softmax(soft / step["ferplus"])
-    _fold_in(folder, step, confidence_threshold(probs.max(1), right, target), report)
+    temperature = {head: report[head]["temperature"] for head in report}
+    probs = softmax(soft / temperature["ferplus7"])
+    limit = confidence_threshold(probs.max(1), right, target)
+    _fold_in(folder, temperature, limit, report)
     return report
 
 
 def _fold_in(
-    folder: Path, step: dict[str, float], uncertain_below: float, report: dict[str, Any]
+    folder: Path, temperature: dict[str, float], uncertain_below: float, report: dict[str, Any]
 ) -> None:
-    """Write the folder anew; temperatures multiply, so that the card keeps the raw ones."""
+    """Write the folder anew with these raw temperatures in place of those it had."""
     config = read_config(folder)
     card = config["fer_demo"]
-    old = card["temperature"]
-    card["temperature"] = {
-        "fer2013": old["fer2013"] * step["fer2013"],
-        "ferplus8": old["ferplus8"] * step["ferplus"],
-        "ferplus7": old["ferplus7"] * step["ferplus"],
-    }
+    old, hard, soft = card["temperature"], temperature["fer2013"], temperature["ferplus7"]
+    card["temperature"] = {"fer2013": hard, "ferplus8": soft, "ferplus7": soft}
     card["uncertain_below"] = round(uncertain_below, 4)
     card["calibration"] = report
+    step = {"fer2013": hard / old["fer2013"], "ferplus": soft / old["ferplus7"]}
     state = fold_temperature(read_state(folder), config["pretrained_cfg"]["classifier"], step)
     write_folder(folder, config, state)
 
@@ -206,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     for head in ("fer2013", "ferplus7"):
         r, (low, high) = report[head], report[head]["ece_interval"]
         print(
-            f"{head}: raw temperature {card['temperature'][head]:.4f}, cross-fitted on {r['n']} "
+            f"{head}: raw temperature {r['temperature']:.4f}, cross-fitted on {r['n']} "
             f"images: ECE {100 * r['ece_before']:.2f} % -> {100 * r['ece']:.2f} % (a calibrated "
             f"model: {100 * low:.2f} to {100 * high:.2f} %), NLL {r['nll_before']:.4f} -> "
             f"{r['nll']:.4f} (at the best temperature {r['nll_at_best_temperature']:.4f})."

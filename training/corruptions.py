@@ -33,7 +33,7 @@ def _blur(image: Grey, sigma: float, _: np.random.Generator) -> NDArray[np.gener
     return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
 
 
-def _motion_blur(image: Grey, length: float, generator: np.random.Generator) -> Grey:
+def _motion_blur(image: Grey, length: float, generator: np.random.Generator) -> NDArray[np.generic]:
     """A line of `length` px in a random direction."""
     side = int(length) | 1
     kernel = np.zeros((side, side), np.float32)
@@ -60,7 +60,7 @@ def _brightness(image: Grey, gain: float, generator: np.random.Generator) -> NDA
 
 def _jpeg(image: Grey, quality: float, _: np.random.Generator) -> NDArray[np.generic]:
     data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
-    return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
 
 
 def _occlusion(image: Grey, share: float, generator: np.random.Generator) -> NDArray[np.generic]:

@@ -272,11 +272,11 @@ def _decode(data: bytes, where: str, *, resize: bool = False) -> NDArray[np.uint
     if pixels is None:
         raise DataError(f"{where}: not a readable picture.")
     if resize and pixels.shape[0] == pixels.shape[1]:
-        return cv2.resize(pixels, (GREY_SIDE, GREY_SIDE), interpolation=cv2.INTER_AREA)
+        pixels = cv2.resize(pixels, (GREY_SIDE, GREY_SIDE), interpolation=cv2.INTER_AREA)
     if pixels.shape != (GREY_SIDE, GREY_SIDE):
         wanted = "square" if resize else "48x48"
         raise DataError(f"{where}: {pixels.shape[1]}x{pixels.shape[0]} pixels, not {wanted}.")
-    return pixels
+    return np.asarray(pixels, np.uint8)
 
 
 def _label(value: object, where: str, labels: Mapping[str, str]) -> int:

@@ -28,7 +28,7 @@ def correlated_pairs(
     for i in range(0, len(x), CHUNK):
         for j in range(0, len(y), CHUNK):
             found = np.argwhere(x[i : i + CHUNK] @ y[j : j + CHUNK].T >= threshold)
-            pairs.append(found + (i, j))
+            pairs.append(found + np.array([i, j]))
     return np.concatenate(pairs)
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -45,7 +44,8 @@ def folder_config(
     recipe: dict[str, Any],
 ) -> dict[str, Any]:
     """config.json of a network that was never calibrated: temperatures are 1."""
-    borrowed = network.pretrained_cfg  # names of layers only; no tag, no origin
+    # Names of layers only; no tag, no origin.
+    borrowed = cast("dict[str, Any]", network.pretrained_cfg)
     return {
         "architecture": architecture,
         "num_classes": NUM_LOGITS,
@@ -120,7 +120,7 @@ def write_folder(path: Path, config: dict[str, Any], state: dict[str, Tensor]) -
 def _write(path: Path, data: bytes) -> None:
     part = path.with_name(path.name + ".part")
     part.write_bytes(data)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -110,7 +110,9 @@ def add_override_arguments(parser: argparse.ArgumentParser) -> None:
     for field in fields(Recipe):
         if str(field.type) in casts:
             group.add_argument(
-                "--" + field.name.replace("_", "-"), type=casts[str(field.type)], metavar=field.type
+                "--" + field.name.replace("_", "-"),
+                type=casts[str(field.type)],
+                metavar=str(field.type),
             )
 
 
@@ -132,7 +134,7 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
 def _typed(name: str, value: Any, annotation: Any) -> Any:
     if name == "progressive":
         return tuple((int(epoch), int(size)) for epoch, size in value)
-    wanted = {"int": int, "float": (int, float), "str": str}[str(annotation)]
-    if not isinstance(value, wanted) or isinstance(value, bool):
+    kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+    if not isinstance(value, kinds[str(annotation)]) or isinstance(value, bool):
         raise RecipeError(f"{name} must be {annotation}, not {value!r}.")
-    return float(value) if str(annotation) == "float" else value
+    return float(str(value)) if str(annotation) == "float" else value

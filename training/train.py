@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import signal
 import sys
 import time
@@ -22,19 +21,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import timm
+import numpy as np
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
+from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD
 from training.augment import augment
 from training.curves import draw_curves
 from training.data import DataError, LabelledFaces, read_split
+from training.objective import (
+    bf16_in_hardware,
+    create_network,
+    learning_rate,
+    soft_targets,
+    two_head_loss,
+)
 from training.predict import predict_logits
 from training.recipe import (
     Recipe,
@@ -44,64 +49,39 @@ from training.recipe import (
     load_recipe,
     overrides_from,
 )
-from training.votes import ferplus8_label, ferplus_target
+from training.votes import ferplus8_label
 
 LOG_EVERY = 20
+
+MAY_CHANGE = ("epochs", "decay_epochs", "learning_rate")
+"""Settings that a resumed run may have otherwise."""
 
 
 class TrainingStopped(RuntimeError):
     """Training cannot go on; the message is the sentence a person reads."""
 
 
-def create_network(recipe: Recipe) -> nn.Module:
-    """The recipe's timm network: one grey channel, two heads in one linear layer."""
-    return timm.create_model(
-        recipe.architecture,
-        pretrained=recipe.init == "imagenet",
-        in_chans=1,
-        num_classes=NUM_LOGITS,
-        drop_rate=recipe.drop_rate,
-        output_stride=recipe.output_stride,
-    )
-
-
-def learning_rate(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
-    """Linear warm-up, constant, then 1 - sqrt to zero (Hägele et al. 2024, arXiv:2405.18392)."""
-    warmup = recipe.warmup_epochs * steps_per_epoch
-    decay = recipe.decay_epochs * steps_per_epoch
-    left = recipe.epochs * steps_per_epoch - step
-    factor = min(1.0, (step + 1) / max(1.0, warmup))
-    if left < decay:
-        factor *= 1 - math.sqrt((decay - left) / decay)
-    return recipe.learning_rate * factor
-
-
-def two_head_loss(
-    logits: Tensor, label: Tensor, target: Tensor, weight: Tensor, recipe: Recipe
-) -> Tensor:
-    """CE of the FER2013 label + ferplus_weight * votes-weighted CE of the FER+ distribution.
-
-    Args:
-        logits: (B, 15).
-        label: (B,) FER2013 classes.
-        target: (B, 8) FER+ distribution; weight: (B,) in [0, 1], 0 masks the row.
-    """
-    hard = F.cross_entropy(logits[:, FER2013_HEAD], label, label_smoothing=recipe.label_smoothing)
-    soft = F.cross_entropy(logits[:, FERPLUS_HEAD], target, reduction="none")
-    return hard + recipe.ferplus_weight * (soft * weight).mean()
-
-
 class Run:
     """One training run: its data, network, optimizer and place in the schedule."""
 
-    def __init__(self, recipe: Recipe, train: LabelledFaces, valid: LabelledFaces, out: Path):
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: LabelledFaces,
+        valid: LabelledFaces,
+        out: Path,
+        *,
+        resumes: bool = False,
+    ):
         bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_in_hardware())
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
         self.recipe, self.out, self.step = recipe, out, 0
         self.history: list[dict[str, float]] = []
         device = self.accelerator.device
         torch.manual_seed(recipe.seed)
-        network = create_network(recipe).to(device, memory_format=torch.channels_last)
+        pretrained = recipe.init == "imagenet" and not resumes
+        network = create_network(recipe, pretrained=pretrained).to(device)
+        network = network.to(memory_format=torch.channels_last)
         self.ema = ModelEmaV3(network, decay=recipe.ema_decay, use_warmup=True)
         optimizer = create_optimizer_v2(
             network, "adamw", lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -114,12 +94,12 @@ class Run:
         self.valid_grey = torch.from_numpy(valid.grey).to(device)
         self.valid_label = torch.from_numpy(valid.label).to(device)
         self.valid_majority = torch.from_numpy(
-            ferplus8_label(valid.votes)
-            if valid.votes is not None
-            else valid.label - valid.label - 1
+            np.full(len(valid), -1) if valid.votes is None else ferplus8_label(valid.votes)
         ).to(device)
         self.steps_per_epoch = max(1, len(train) // recipe.batch_size)
         self.generator = torch.Generator(device=device)
+        # Of the epoch so far; kept in checkpoints, so that an interrupted epoch logs its loss.
+        self.loss_sum, self.loss_steps = torch.zeros((), device=device), 0
 
     @property
     def total_steps(self) -> int:
@@ -131,8 +111,8 @@ class Run:
         """The network itself, without the wrapper for several processes."""
         return self.accelerator.unwrap_model(self.model)
 
-    def train_step(self) -> Tensor:
-        """One optimizer step; returns the detached loss of this process's share of the batch."""
+    def train_step(self) -> None:
+        """One optimizer step on this process's share of the batch."""
         recipe, world = self.recipe, self.accelerator.num_processes
         epoch, index = divmod(self.step, self.steps_per_epoch)
         order = torch.randperm(
@@ -155,7 +135,17 @@ class Run:
         self.optimizer.step()
         self.ema.update(self.network, step=self.step)
         self.step += 1
-        return loss.detach()
+        self.loss_sum += loss.detach()
+        self.loss_steps += 1
+
+    def mean_loss(self) -> float:
+        """Mean loss of the epoch so far, over all processes."""
+        return float(self.accelerator.reduce(self.loss_sum, "mean")) / max(1, self.loss_steps)
+
+    def any_process(self, flag: bool) -> bool:
+        """Whether the flag is set in any of the processes, which all get the same answer."""
+        flags = torch.tensor(float(flag), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flags, "sum") > 0)
 
     def validate(self) -> dict[str, float]:
         """Accuracy of the averaged weights on the selection split, percent, no TTA."""
@@ -178,6 +168,8 @@ class Run:
             "ema": self.ema.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "history": self.history,
+            "loss_sum": self.loss_sum,
+            "loss_steps": self.loss_steps,
         }
 
     def save(self, name: str = "last.pt") -> None:
@@ -191,7 +183,7 @@ class Run:
         part = self.out / (name + ".part")
         try:
             torch.save(self.state(), part)
-            os.replace(part, self.out / name)
+            part.replace(self.out / name)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
             part.unlink(missing_ok=True)
             raise TrainingStopped(
@@ -206,30 +198,27 @@ class Run:
         self.ema.module.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.history = state["step"], state["history"]
+        if "loss_sum" in state:  # not in the first checkpoints that were made
+            self.loss_sum, self.loss_steps = state["loss_sum"], state["loss_steps"]
 
-    def log(self, line: dict[str, float]) -> None:
-        """Append an epoch to the run's JSON lines and redraw its curves."""
-        self.history.append(line)
-        if self.accelerator.is_main_process:
-            text = "".join(json.dumps(entry) + "\n" for entry in self.history)
-            (self.out / "log.jsonl").write_text(text)
+    def write_log(self) -> None:
+        """Write the run's JSON lines and curves anew.
+
+        Raises:
+            TrainingStopped: they could not be written; the checkpoint is.
+        """
+        if not self.accelerator.is_main_process:
+            return
+        try:
+            part = self.out / "log.jsonl.part"
+            part.write_text("".join(json.dumps(entry) + "\n" for entry in self.history))
+            part.replace(self.out / "log.jsonl")
             draw_curves(self.history, self.out / "curves.png")
-            tqdm.write(json.dumps(line))
-
-
-def soft_targets(faces: LabelledFaces) -> tuple[Tensor, Tensor]:
-    """(N, 8) FER+ targets and (N,) weights; all masked where the votes are unknown."""
-    if faces.votes is None:
-        return torch.zeros(len(faces), 8), torch.zeros(len(faces))
-    target, weight = ferplus_target(faces.votes)
-    return torch.from_numpy(target), torch.from_numpy(weight)
-
-
-def bf16_in_hardware() -> bool:
-    """Whether bfloat16 is faster than float32 here."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return torch.backends.mps.is_available() is False and torch.cpu._is_avx512_bf16_supported()
+        except OSError as error:
+            raise TrainingStopped(
+                f"The log in {self.out} could not be written ({error}). The last checkpoint is "
+                "intact: free some space and use --resume."
+            ) from None
 
 
 def fit(run: Run, stop: Stop) -> None:
@@ -240,46 +229,58 @@ def fit(run: Run, stop: Stop) -> None:
             was asked for; the last good checkpoint is intact and resumable.
     """
     recipe, began, first = run.recipe, time.monotonic(), run.step
-    total, summed = torch.zeros((), device=run.grey.device), 0
-    bar = tqdm(
-        total=run.total_steps, initial=run.step, unit="step", disable=not sys.stderr.isatty()
-    )
+    alone = run.accelerator.num_processes == 1
+    minutes_before = run.history[-1]["minutes"] if run.history else 0.0
+    shown = run.accelerator.is_main_process and sys.stderr.isatty()
+    bar = tqdm(total=run.total_steps, initial=run.step, unit="step", disable=not shown)
     while run.step < run.total_steps:
-        total += run.train_step()
-        summed += 1
+        run.train_step()
         bar.update()
         epoch, index = divmod(run.step, run.steps_per_epoch)
-        if run.step % LOG_EVERY == 0 or index == 0:
-            loss = total.item() / summed
+        reports = run.step % LOG_EVERY == 0 or index == 0
+        # Several processes must agree to stop. That costs a message, so only when they report.
+        stops = stop.asked if alone else reports and run.any_process(stop.asked)
+        if reports or stops:
+            loss = run.mean_loss()
             if not math.isfinite(loss):
-                raise TrainingStopped(
-                    f"The loss became {loss} near step {run.step}. The last good checkpoint, "
-                    f"{run.out / 'last.pt'}, is intact: lower --learning-rate and use --resume."
-                )
+                raise TrainingStopped(_diverged(run, loss))
             rate = (run.step - first) * recipe.batch_size / (time.monotonic() - began)
             lr = run.optimizer.param_groups[0]["lr"]
             bar.set_postfix(loss=f"{loss:.4f}", lr=f"{lr:.1e}", images_s=f"{rate:.0f}")
         if index == 0:
-            minutes = round((time.monotonic() - began) / 60, 2)
-            run.log(
-                {"epoch": epoch, "loss": round(loss, 5), "learning_rate": lr}
-                | run.validate()
-                | {
-                    "size": recipe.train_size(epoch - 1),
-                    "images_s": round(rate),
-                    "minutes": minutes,
-                }
-            )
-            total, summed = torch.zeros_like(total), 0
+            line = {
+                "epoch": epoch,
+                "loss": round(loss, 5),
+                "learning_rate": lr,
+                **run.validate(),
+                "size": recipe.train_size(epoch - 1),
+                "images_s": round(rate),
+                "minutes": round(minutes_before + (time.monotonic() - began) / 60, 2),
+            }
+            run.history.append(line)
+            run.loss_sum, run.loss_steps = torch.zeros_like(run.loss_sum), 0
             run.save()
             if epoch == recipe.epochs - recipe.decay_epochs:
                 run.save("before_decay.pt")
-        if stop.asked:
+            run.write_log()
+            if run.accelerator.is_main_process:
+                tqdm.write(json.dumps(line))
+        if stops:
             run.save()
             raise TrainingStopped(
                 f"Stopped at step {run.step} of {run.total_steps}, saved in {run.out}. "
                 "Give the same command with --resume to continue."
             )
+
+
+def _diverged(run: Run, loss: float) -> str:
+    sentence = f"The loss became {loss} near step {run.step}. "
+    if (run.out / "last.pt").is_file():
+        return sentence + (
+            f"The last good checkpoint, {run.out / 'last.pt'}, is intact: give the same command "
+            "with --resume and a lower --learning-rate."
+        )
+    return sentence + "There is no checkpoint yet: start again with a lower --learning-rate."
 
 
 class Stop:
@@ -304,21 +305,17 @@ def resume_point(run: Run) -> Path:
     if not path.is_file():
         raise TrainingStopped(f"{run.out} holds no checkpoint to resume from.")
     old = torch.load(path, map_location="cpu", weights_only=True)
-    recipe = Recipe(**{**old["recipe"], "progressive": _pairs(old["recipe"]["progressive"])})
-    same_length = {"epochs": recipe.epochs, "decay_epochs": recipe.decay_epochs}
-    if replace(run.recipe, **same_length) != recipe:
+    recipe = Recipe(**old["recipe"])
+    free = {name: getattr(run.recipe, name) for name in MAY_CHANGE}
+    if replace(recipe, **free) != run.recipe:
         raise TrainingStopped(
             f"{path} was made with other settings. Resume with the same recipe and overrides "
-            "(only epochs and decay_epochs may change), or choose another --out."
+            f"(only {', '.join(MAY_CHANGE)} may change), or choose another --out."
         )
     decay_begins = (recipe.epochs - recipe.decay_epochs) * run.steps_per_epoch
     if run.recipe.epochs > recipe.epochs and old["step"] > decay_begins:
         return run.out / "before_decay.pt"
     return path
-
-
-def _pairs(value: Any) -> tuple[tuple[int, int], ...]:
-    return tuple((int(a), int(b)) for a, b in value)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -335,8 +332,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         recipe = load_recipe(given.recipe, overrides_from(given))
         train, valid = read_split(given.data, "train"), read_split(given.data, "public_test")
+        for caution in filter(None, (train.caution, valid.caution)):
+            print(caution, file=sys.stderr)
         given.out.mkdir(parents=True, exist_ok=True)
-        run = Run(recipe, train, valid, given.out)
+        run = Run(recipe, train, valid, given.out, resumes=given.resume)
         if given.resume:
             run.load(resume_point(run))
         elif (given.out / "last.pt").exists():
@@ -345,7 +344,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "--out."
             )
         fit(run, stop)
-    except (RecipeError, DataError, TrainingStopped) as error:
+    except (RecipeError, DataError, TrainingStopped, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

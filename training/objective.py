@@ -1,0 +1,91 @@
+"""What is trained, on what loss, at which rate and precision."""
+
+from __future__ import annotations
+
+import math
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
+from training.data import LabelledFaces
+from training.recipe import Recipe, RecipeError
+from training.votes import ferplus_target
+
+
+def create_network(recipe: Recipe, *, pretrained: bool = False) -> nn.Module:
+    """The recipe's timm network: one grey channel, two heads in one linear layer.
+
+    Args:
+        recipe: names the architecture.
+        pretrained: fetch timm's pretrained weights from the Hub; the last layer starts anew and
+            the first one sums its colours.
+
+    Raises:
+        RecipeError: timm has no such architecture, or its weights cannot be fetched.
+    """
+    if not timm.is_model(recipe.architecture):
+        raise RecipeError(f'timm has no architecture "{recipe.architecture}".')
+    if pretrained and not timm.models.is_model_pretrained(recipe.architecture):
+        raise RecipeError(f'timm has no pretrained weights of "{recipe.architecture}".')
+    try:
+        return timm.create_model(
+            recipe.architecture,
+            pretrained=pretrained,
+            in_chans=1,
+            num_classes=NUM_LOGITS,
+            drop_rate=recipe.drop_rate,
+            output_stride=recipe.output_stride,
+        )
+    except (OSError, RuntimeError) as error:  # the Hub's errors are OSErrors
+        if not pretrained:
+            raise
+        raise RecipeError(
+            f"The pretrained weights of {recipe.architecture} could not be fetched from the Hub "
+            f"({type(error).__name__}). Check the network and HF_ENDPOINT, or use --init scratch."
+        ) from error
+
+
+def learning_rate(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
+    """Linear warm-up, constant, then 1 - sqrt to zero (Hägele et al. 2024, arXiv:2405.18392)."""
+    warmup = recipe.warmup_epochs * steps_per_epoch
+    decay = recipe.decay_epochs * steps_per_epoch
+    left = recipe.epochs * steps_per_epoch - step
+    factor = min(1.0, (step + 1) / max(1.0, warmup))
+    if left < decay:
+        factor *= 1 - math.sqrt((decay - left) / decay)
+    return recipe.learning_rate * factor
+
+
+def two_head_loss(
+    logits: Tensor, label: Tensor, target: Tensor, weight: Tensor, recipe: Recipe
+) -> Tensor:
+    """CE of the FER2013 label + ferplus_weight * votes-weighted CE of the FER+ distribution.
+
+    Args:
+        logits: (B, 15).
+        label: (B,) FER2013 classes.
+        target: (B, 8) FER+ distribution.
+        weight: (B,) in [0, 1], 0 masks the row.
+        recipe: gives the label smoothing and ferplus_weight.
+    """
+    hard = F.cross_entropy(logits[:, FER2013_HEAD], label, label_smoothing=recipe.label_smoothing)
+    soft = F.cross_entropy(logits[:, FERPLUS_HEAD], target, reduction="none")
+    return hard + recipe.ferplus_weight * (soft * weight).mean()
+
+
+def soft_targets(faces: LabelledFaces) -> tuple[Tensor, Tensor]:
+    """(N, 8) FER+ targets and (N,) weights; all masked where the votes are unknown."""
+    if faces.votes is None:
+        return torch.zeros(len(faces), 8), torch.zeros(len(faces))
+    target, weight = ferplus_target(faces.votes)
+    return torch.from_numpy(target), torch.from_numpy(weight)
+
+
+def bf16_in_hardware() -> bool:
+    """Whether bfloat16 is faster than float32 here."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return torch.backends.mps.is_available() is False and torch.cpu._is_avx512_bf16_supported()
