@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,10 @@ def _analyse(given: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
-    classifier = _load_classifier(given.model, settings)
-    detector = load_detector(settings)
+    with ThreadPoolExecutor(1) as pool:  # the detector may have to come over the network
+        detector_to_be = pool.submit(load_detector, settings)
+        classifier = _load_classifier(given.model, settings)
+        detector = detector_to_be.result()
     if detector.notice:
         print(detector.notice, file=sys.stderr)
     records: list[dict[str, Any]] = []
