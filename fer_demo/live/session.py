@@ -1,0 +1,264 @@
+"""One stream: its newest frame, its last result, its people and what was seen of them.
+
+Three threads meet here. The media thread hands frames in and takes drawn ones out (`receive`), the
+worker analyses the newest (`work`), and the page reads (`status`, `recording`) and changes settings
+(`ask`). Each holds the lock for moments only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_demo.classifier import Predictor, softmax
+from fer_demo.crops import align
+from fer_demo.draw import evidence_scale
+from fer_demo.faces import DEFAULT_THRESHOLD, LIVE_SIDES, FaceDetector, largest
+from fer_demo.live.drawing import Look, draw_frame
+from fer_demo.live.places import Places
+from fer_demo.live.recording import Recording
+from fer_demo.live.worker import Worker
+from fer_demo.quality import face_warnings
+from fer_demo.tracking import Smoother, Tracker
+from fer_demo.types import Analysis, Photo
+
+PATIENCE = 0.04
+"""How long a frame waits for its own result, s. With it the boxes belong to the frame on show; past
+it the last result is drawn, so that a busy machine never holds the video back."""
+
+MAX_LIVE_FACES = 10
+"""The largest faces of a frame; more would make a frame of four people wait for a crowd's."""
+
+RATE_SECONDS = 3.0
+"""Over which the rate and the delay are told."""
+
+MAX_MOMENTS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a person wants of the stream; may change between any two frames."""
+
+    detector: FaceDetector
+    classifier: Predictor
+    smoothing: float = 0.4
+    """0 (none) to 1."""
+    look: Look = field(default_factory=Look)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One frame and what was found in it."""
+
+    sequence: int
+    """Of the frame, from 1."""
+    arrived: float
+    analysis: Analysis
+    """With `faces.track_id`; the probabilities are smoothed."""
+    scale: float
+    """Logits of evidence drawn in full colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame that a person kept."""
+
+    seconds: float
+    """Since the start of the stream."""
+    rgb: NDArray[np.uint8]
+    """(H, W, 3), as it was drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the stream is doing."""
+
+    frames: int
+    """Frames that came in."""
+    analysed: int
+    rate: float
+    """Analysed frames a second."""
+    delay: float
+    """Age of the frame whose boxes are on show, s: 95th percentile."""
+    seconds: float
+    """Since the first frame."""
+    silent: float
+    """Since the last frame, s; infinite before the first."""
+    refused: bool
+    """All places were taken."""
+    ended: bool
+
+
+class LiveSession:
+    """One stream from START to STOP."""
+
+    def __init__(self, ask: Ask, worker: Worker, places: Places, limit_seconds: float = 600.0):
+        self.ask = ask
+        self.recording = Recording()
+        self.moments: list[Moment] = []
+        self.limit_seconds = limit_seconds
+        self.born = time.monotonic()
+        self._worker, self._places = worker, places
+        self._change = threading.Condition()
+        self._newest: tuple[int, float, NDArray[np.uint8]] | None = None
+        self._seen: Seen | None = None
+        self._shown: NDArray[np.uint8] | None = None
+        self._first = self._last = float("-inf")
+        self._frames = self._analysed = 0
+        self._delays: deque[tuple[float, float]] = deque(maxlen=256)
+        self._results: deque[float] = deque(maxlen=256)
+        self._refused = self._ended = False
+        self._tracker, self._smoother = Tracker(), Smoother()
+        self._scale = 0.0
+
+    # --- the media thread -----------------------------------------------------------------------
+
+    def receive(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Publish a frame for the worker and return it with the newest result drawn on it."""
+        now = time.monotonic()
+        if self._ended or self.expired or not self._places.hold(self):
+            self._refused = not (self._ended or self.expired)
+            return frame
+        rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+        with self._change:
+            if self._frames == 0:
+                self._first = now
+            self._frames += 1
+            self._last = now
+            sequence = self._frames
+            self._newest = (sequence, now, rgb)
+        self._worker.offer(self)
+        with self._change:
+            self._change.wait_for(
+                lambda: self._ended or (self._seen and self._seen.sequence >= sequence), PATIENCE
+            )
+            seen, look = self._seen, self.ask.look
+        analysis, scale = (seen.analysis, seen.scale) if seen else (None, 1.0)
+        drawn = draw_frame(rgb, analysis, look, scale)
+        done = time.monotonic()
+        with self._change:
+            self._shown = drawn
+            if seen:
+                self._delays.append((done, done - seen.arrived))
+        return _as_frame(drawn)
+
+    def end(self, *_: Any) -> None:
+        """The stream is over: the place is free, and no frame is kept but what was saved."""
+        with self._change:
+            self._ended = True
+            self._newest = None
+            self._change.notify_all()
+        self._worker.forget(self)
+        self._places.free(self)
+
+    # --- the worker -----------------------------------------------------------------------------
+
+    def work(self) -> None:
+        """See `Stream.work`."""
+        with self._change:
+            newest, self._newest = self._newest, None
+        if newest is None:
+            return
+        sequence, arrived, rgb = newest
+        analysis = self._analyse(Photo(rgb), arrived)
+        if len(analysis):
+            # The scale follows slowly, so that colours do not flicker.
+            scale = evidence_scale(analysis)
+            self._scale = scale if self._scale == 0 else self._scale + 0.05 * (scale - self._scale)
+        self.recording.add(analysis, arrived - self._first)
+        with self._change:
+            self._seen = Seen(sequence, arrived, analysis, self._scale or 1.0)
+            self._analysed += 1
+            self._results.append(time.monotonic())
+            self._change.notify_all()
+
+    def _analyse(self, photo: Photo, now: float) -> Analysis:
+        ask, start = self.ask, time.perf_counter()
+        faces = ask.detector.detect(photo, DEFAULT_THRESHOLD, LIVE_SIDES)
+        faces, left_out = largest(faces, MAX_LIVE_FACES)
+        faces = self._tracker.update(faces, now)
+        detected = time.perf_counter()
+        crops = align(photo, faces)
+        cropped = time.perf_counter()
+        predictions = ask.classifier.predict(crops)
+        numbers = np.zeros(0, np.int64) if faces.track_id is None else faces.track_id
+        logits = self._smoother.smooth(predictions.logits, numbers, now, ask.smoothing)
+        end = time.perf_counter()
+        return Analysis(
+            photo,
+            faces,
+            crops,
+            replace(predictions, logits=logits, probs=softmax(logits)),
+            face_warnings(faces, crops),
+            ask.detector.name,
+            ask.classifier.name,
+            ask.classifier.uncertain_below,
+            {
+                "detect": detected - start,
+                "crop": cropped - detected,
+                "classify": end - cropped,
+                "total": end - start,
+            },
+            left_out,
+        )
+
+    # --- the page -------------------------------------------------------------------------------
+
+    @property
+    def expired(self) -> bool:
+        """Whether the stream has run for as long as it may."""
+        return self._frames > 0 and time.monotonic() - self._first > self.limit_seconds
+
+    @property
+    def seen(self) -> Seen | None:
+        """The last result."""
+        return self._seen
+
+    def status(self) -> Status:
+        """How the stream is doing now."""
+        now = time.monotonic()
+        with self._change:
+            span = min(RATE_SECONDS, max(now - self._first, 0.5))
+            recent = sum(now - at < span for at in self._results)
+            delays = [d for at, d in self._delays if now - at < RATE_SECONDS]
+            last = self._last if self._ended else now
+            return Status(
+                frames=self._frames,
+                analysed=self._analysed,
+                rate=recent / span,
+                delay=float(np.percentile(delays, 95)) if delays else 0.0,
+                seconds=max(last - self._first, 0.0) if self._frames else 0.0,
+                silent=now - self._last,
+                refused=self._refused,
+                ended=self._ended,
+            )
+
+    def save_moment(self) -> Moment | None:
+        """Keep the frame on show; None where there is none yet or enough have been kept."""
+        with self._change:
+            if self._shown is None or len(self.moments) >= MAX_MOMENTS:
+                return None
+            moment = Moment(self._last - self._first, self._shown)
+        self.moments.append(moment)
+        return moment
+
+    def last_picture(self) -> NDArray[np.uint8] | None:
+        """(H, W, 3) uint8: the last frame, as it was drawn."""
+        return self._shown
+
+
+def _as_frame(rgb: NDArray[np.uint8]) -> av.VideoFrame:
+    height, width = rgb.shape[:2]
+    if height % 2 or width % 2:
+        return av.VideoFrame.from_ndarray(rgb, format="rgb24")
+    # What the encoder wants; OpenCV gets there ten times faster than the encoder would.
+    planes = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
+    return av.VideoFrame.from_ndarray(planes, format="yuv420p")
