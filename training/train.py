@@ -255,6 +255,7 @@ def fit(run: Run, stop: Stop) -> None:
                 **run.validate(),
                 "size": recipe.train_size(epoch - 1),
                 "images_s": round(rate),
+                "processes": run.accelerator.num_processes,
                 "minutes": round(minutes_before + (time.monotonic() - began) / 60, 2),
             }
             run.history.append(line)
@@ -314,7 +315,12 @@ def resume_point(run: Run) -> Path:
         )
     decay_begins = (recipe.epochs - recipe.decay_epochs) * run.steps_per_epoch
     if run.recipe.epochs > recipe.epochs and old["step"] > decay_begins:
-        return run.out / "before_decay.pt"
+        path = run.out / "before_decay.pt"
+        if not path.is_file():
+            raise TrainingStopped(
+                f"{run.out} cannot be made longer: it kept no checkpoint from before its learning "
+                "rate fell."
+            )
     return path
 
 
@@ -332,10 +338,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         recipe = load_recipe(given.recipe, overrides_from(given))
         train, valid = read_split(given.data, "train"), read_split(given.data, "public_test")
-        for caution in filter(None, (train.caution, valid.caution)):
-            print(caution, file=sys.stderr)
         given.out.mkdir(parents=True, exist_ok=True)
         run = Run(recipe, train, valid, given.out, resumes=given.resume)
+        for caution in filter(None, (train.caution, valid.caution)):
+            if run.accelerator.is_main_process:
+                print(caution, file=sys.stderr)
         if given.resume:
             run.load(resume_point(run))
         elif (given.out / "last.pt").exists():

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fer_demo.crops import network_input
+from training.augment import augment, random_affine
+from training.recipe import Recipe
+
+OFF = Recipe("resnet18", rotation=0, shift=0, scale=0, contrast=0, erase=0, degrade=0)
+ON = Recipe("resnet18")
+GREY = torch.randint(0, 256, (60, 48, 48), dtype=torch.uint8, generator=torch.manual_seed(0))
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_nothing_but_flips_remains_when_all_is_off() -> None:
+    plain = network_input(GREY, 64)
+    x = augment(GREY, 64, OFF, seeded())
+    same = (x - plain).abs().amax((1, 2, 3)) < 1e-4
+    flipped = (x - plain.flip(-1)).abs().amax((1, 2, 3)) < 1e-4
+    assert (same ^ flipped).all()
+    assert 10 < same.sum() < 50
+
+
+def test_only_the_generator_decides() -> None:
+    a, b = (augment(GREY, 64, ON, seeded(7)) for _ in range(2))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, augment(GREY, 64, ON, seeded(8)))
+
+
+@pytest.mark.parametrize("name", ["rotation", "shift", "scale", "contrast", "erase", "degrade"])
+def test_each_setting_changes_pictures_and_keeps_them_in_range(name: str) -> None:
+    recipe = replace(OFF, **{name: getattr(ON, name)})
+    x = augment(GREY, 48, recipe, seeded())
+    assert x.shape == (60, 1, 48, 48)
+    assert torch.isfinite(x).all()
+    assert x.abs().max() < 4
+    assert not torch.equal(x, augment(GREY, 48, OFF, seeded()))
+
+
+def test_the_affine_stays_within_its_ranges() -> None:
+    warp = random_affine(5000, ON, seeded())
+    zoom = torch.linalg.det(warp[:, :, :2]).abs().sqrt()
+    angle = torch.atan2(-warp[:, 0, 1], warp[:, 1, 1])
+    assert (1 - ON.scale) - 1e-5 <= zoom.min() < 0.87
+    assert 1.16 < zoom.max() <= 1 / (1 - ON.scale) + 1e-5
+    assert 14 < math.degrees(angle.abs().max()) <= 15.001
+    assert 0.19 < warp[:, :, 2].abs().max() <= 0.2
+
+
+def test_erasing_takes_its_share() -> None:
+    erased = augment(GREY, 48, replace(OFF, erase=1.0), seeded())
+    plain = augment(GREY, 48, replace(OFF, erase=1e-9), seeded())
+    changed = (erased != plain).float().mean((1, 2, 3))
+    assert (changed > 0).all()
+    assert changed.max() < 0.27
+    assert 0.04 < changed.mean() < 0.14
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 16])
+def test_small_batches(n: int) -> None:
+    assert augment(GREY[:n], 32, ON, seeded()).shape == (n, 1, 32, 32)

@@ -1,0 +1,162 @@
+"""Export and calibration: what the weights folder is, and that anyone's timm reads it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+
+from tests.training.conftest import checkpoint, run_training, tiny_faces
+from training import calibrate, export
+from training.calibrate import confidence_table, confidence_threshold, held_out_threshold
+from training.data import DataError
+from training.folder import (
+    LABEL_NAMES,
+    FolderError,
+    fold_temperature,
+    load_network,
+    read_config,
+)
+from training.predict import predict_logits
+
+
+@pytest.fixture
+def weights(tiny_run: Path, tmp_path: Path) -> Path:
+    assert export.main(["--run", str(tiny_run), "--to", str(tmp_path / "tiny")]) == 0
+    return tmp_path / "tiny"
+
+
+def logits_of(network: torch.nn.Module) -> torch.Tensor:
+    return predict_logits(network, torch.from_numpy(tiny_faces(20).grey), 32)
+
+
+def test_export_round_trip_through_plain_timm(weights: Path, tiny_run: Path) -> None:
+    network = timm.create_model(f"local-dir:{weights}", pretrained=True)
+    averaged = checkpoint(tiny_run)["ema"]
+    for name, tensor in network.state_dict().items():
+        assert tensor.dtype == averaged[name].dtype
+        half = averaged[name].half().float() if name in dict(network.named_parameters()) else None
+        assert torch.equal(tensor, averaged[name] if half is None else half)
+    assert network.pretrained_cfg["input_size"] == (1, 32, 32)
+    assert tuple(network.pretrained_cfg["label_names"]) == LABEL_NAMES
+
+
+def test_what_is_written_is_ours(weights: Path) -> None:
+    config = read_config(weights)
+    ours = config["pretrained_cfg"]
+    assert not {"tag", "origin_url", "url", "hf_hub_id", "paper_ids"} & set(ours)
+    assert ours["mean"] == ours["std"] == [0.5]
+    assert ours["pool_size"] == [2, 2]
+    assert "research use" in ours["license"]
+    assert config["fer_demo"]["temperature"] == {"fer2013": 1, "ferplus8": 1, "ferplus7": 1}
+    assert config["fer_demo"]["recipe"]["epochs_done"] == 2
+    assert {t.dtype for t in load_file(weights / "model.safetensors").values()} == {torch.float16}
+    files = json.loads((weights / "manifest.json").read_text())["files"]
+    assert {name: entry["size"] for name, entry in files.items()} == {
+        name: (weights / name).stat().st_size for name in ("model.safetensors", "config.json")
+    }
+
+
+def test_batch_norm_statistics_stay_float32(
+    tiny_data: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    options = ("--architecture", "test_resnet", "--epochs", "1")
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *options) == 0
+    assert export.main(["--run", str(tmp_path / "run"), "--to", str(tmp_path / "w")]) == 0
+    kinds = {k: t.dtype for k, t in load_file(tmp_path / "w/model.safetensors").items()}
+    assert {v for k, v in kinds.items() if "running" in k} == {torch.float32}
+    assert {v for k, v in kinds.items() if k.endswith("weight")} == {torch.float16}
+    load_network(tmp_path / "w")
+
+
+def test_a_changed_file_is_refused(weights: Path) -> None:
+    with (weights / "model.safetensors").open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(FolderError, match="is not the file its manifest names"):
+        load_network(weights)
+
+
+def test_nothing_to_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main(["--run", str(tmp_path), "--to", str(tmp_path / "w")]) == 1
+    assert "holds no checkpoint" in capsys.readouterr().err
+    (tmp_path / "last.pt").write_bytes(b"half a checkpoint")
+    assert export.main(["--run", str(tmp_path), "--to", str(tmp_path / "w")]) == 1
+    assert "is not a checkpoint of a run" in capsys.readouterr().err
+    with pytest.raises(FolderError, match="is not a weights folder"):
+        load_network(tmp_path / "w")
+
+
+def test_folding_divides_the_logits_of_each_head() -> None:
+    network = timm.create_model("test_resnet", in_chans=1, num_classes=15).eval()
+    before = logits_of(network)
+    folded = fold_temperature(network.state_dict(), "fc", {"fer2013": 2.0, "ferplus": 0.5})
+    network.load_state_dict(folded)
+    after = logits_of(network)
+    torch.testing.assert_close(after[:, :7], before[:, :7] / 2, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(after[:, 7:], before[:, 7:] / 0.5, rtol=1e-5, atol=1e-6)
+
+
+def test_calibration_folds_its_temperatures_in(
+    weights: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = logits_of(load_network(weights)[0])
+    command = ["--weights", str(weights), "--data", str(tiny_data / "public_test.parquet")]
+    assert calibrate.main(command) == 0
+    network, config = load_network(weights)
+    card = config["fer_demo"]
+    t = card["temperature"]
+    assert t["ferplus8"] == t["ferplus7"] != 1
+    after = logits_of(network)
+    # float16 holds a weight to one part in 2048.
+    atol = 2e-3 * before.abs().max().item() / min(t.values())
+    torch.testing.assert_close(after[:, :7], before[:, :7] / t["fer2013"], rtol=0, atol=atol)
+    torch.testing.assert_close(after[:, 7:], before[:, 7:] / t["ferplus7"], rtol=0, atol=atol)
+    assert card["calibration"]["fer2013"]["n"] == 28  # 7 of the 35 were seen in training
+    assert 0 < card["uncertain_below"] <= 1
+    assert "cross-fitted on 28 images" in capsys.readouterr().out
+    # Once more: the same raw temperatures, the same weights.
+    kept = shutil.copytree(weights, weights.with_name("kept"))
+    assert calibrate.main(command) == 0
+    again = read_config(weights)["fer_demo"]["temperature"]
+    assert again == pytest.approx(read_config(kept)["fer_demo"]["temperature"], rel=2e-3)
+
+
+def test_calibration_refuses_data_that_selects_nothing(weights: Path) -> None:
+    faces = replace(tiny_faces(20), for_selection=False, caution="Two tests merged.")
+    with pytest.raises(DataError, match="Two tests merged"):
+        calibrate.calibrate(weights, faces, tiny_faces(7))
+    with pytest.raises(DataError, match="needs FER"):
+        calibrate.calibrate(weights, replace(tiny_faces(20), votes=None), tiny_faces(7))
+
+
+def test_threshold_is_the_lowest_that_keeps_the_promise() -> None:
+    confidence = np.linspace(1, 0, 1000)
+    right = np.ones(1000, bool)
+    right[500::2] = False  # below 0.5 every other answer is wrong
+    limit = confidence_threshold(confidence, right, 0.95)
+    answered = confidence >= limit
+    assert 0.94 < right[answered].mean() <= 0.96
+    assert 0.5 < answered.mean() < 0.6
+    assert confidence_threshold(confidence, ~right, 0.95) == 1.0
+    held = held_out_threshold(confidence, right, np.arange(1000) % 5, 0.95)
+    assert held["accuracy"] == pytest.approx(0.95, abs=0.02)
+
+
+def test_confidence_table_counts_every_answer() -> None:
+    probs = np.full((4, 7), 0.01)
+    probs[[0, 1, 2, 3], [3, 3, 4, 3]] = [0.94, 0.55, 0.94, 0.94]
+    table = confidence_table(probs, np.array([3, 6, 4, 6]))
+    answers = table["answers"]
+    assert sum(answers["all"]["n"]) == 4
+    assert answers["happy"]["n"][-1] == 2
+    assert answers["happy"]["right"][-1] == 1
+    assert answers["happy"]["confused_with"] == "neutral"
+    assert answers["happy"]["confused_share"] == pytest.approx(2 / 3, abs=1e-4)
+    assert answers["sad"]["confused_with"] is None

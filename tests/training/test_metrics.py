@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training import metrics
+
+GENERATOR = np.random.default_rng(0)
+NAMES = tuple("abcdefg")
+
+
+def calibrated(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a model that knows how sure it may be, and labels drawn from them."""
+    logits = GENERATOR.normal(0, 2, (n, 7))
+    probs = metrics.softmax(logits)
+    label = np.array([GENERATOR.choice(7, p=row) for row in probs])
+    return logits.astype(np.float32), label
+
+
+LOGITS, LABEL = calibrated()
+
+
+def test_classification_by_hand() -> None:
+    logits = np.eye(3, dtype=np.float32)[[0, 0, 1, 1]]
+    found = metrics.classification(logits, np.array([0, 1, 1, 1]), ("a", "b", "c"))
+    assert found["accuracy"] == 0.75
+    assert found["standard_error"] == pytest.approx(0.21651)
+    assert found["confusion"] == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
+    assert found["per_class"]["a"] == {"n": 1, "precision": 0.5, "recall": 1.0, "f1": 0.66667}
+    assert found["per_class"]["b"] == {"n": 3, "precision": 1.0, "recall": 0.66667, "f1": 0.8}
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 0.8) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_temperature_is_found_again(temperature: float) -> None:
+    assert metrics.fit_temperature(LOGITS * temperature, LABEL) == pytest.approx(
+        temperature, rel=0.05
+    )
+
+
+def test_ece_of_a_calibrated_model_lies_in_its_interval() -> None:
+    low, high = metrics.ece_of_calibrated(LOGITS)
+    assert low <= metrics.ece(LOGITS, LABEL) <= high
+    assert metrics.ece(LOGITS * 2.5, LABEL) > 2 * high
+    assert metrics.ece(LOGITS / 2.5, LABEL) > 2 * high
+
+
+def test_folds_never_divide_duplicates() -> None:
+    groups = GENERATOR.integers(0, 50, 400)
+    fold = metrics.folds_of(groups)
+    assert set(fold) == set(range(5))
+    assert all(len(set(fold[groups == group])) == 1 for group in set(groups))
+
+
+def test_cross_fitting_scales_each_fold_by_the_others() -> None:
+    fold = np.arange(len(LABEL)) % 5
+    scaled = metrics.cross_fitted(LOGITS * 3, LABEL, fold)
+    for k in range(5):
+        rest = fold != k
+        t = metrics.fit_temperature(LOGITS[rest] * 3, LABEL[rest])
+        np.testing.assert_allclose(scaled[~rest], LOGITS[~rest] * 3 / t, rtol=1e-5)
+
+
+def test_risk_falls_with_coverage() -> None:
+    found = metrics.risk_coverage(LOGITS, LABEL)
+    shares = list(found["accuracy"].values())
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] == round(float((LOGITS.argmax(1) == LABEL).mean()), 5)
+
+
+def test_average_of_models_is_the_log_of_their_mean_probability() -> None:
+    other = np.roll(LOGITS, 1, axis=1)
+    mean = (metrics.softmax(LOGITS) + metrics.softmax(other)) / 2
+    np.testing.assert_allclose(
+        metrics.softmax(metrics.average_logits([LOGITS, other])), mean, atol=1e-6
+    )
+
+
+def test_entropy_correlation_leaves_out_images_without_votes() -> None:
+    probs = metrics.softmax(LOGITS)
+    voted = -(probs * np.log(probs)).sum(1)
+    voted[:100] = np.nan
+    assert metrics.entropy_correlation(LOGITS, voted) == pytest.approx(1)

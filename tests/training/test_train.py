@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.training.conftest import (
+    RECIPE,
+    assert_same_weights,
+    checkpoint,
+    run_training,
+    tiny_faces,
+    write_parquet,
+)
+from training import train
+from training.data import LabelledFaces
+
+
+def log_of(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def terminate_at_step(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real SIGTERM reaches this process while it makes that step."""
+    make_step = train.Run.train_step
+
+    def train_step(run: train.Run) -> None:
+        make_step(run)
+        if run.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(train.Run, "train_step", train_step)
+
+
+def test_a_run_leaves_checkpoint_log_and_curves(tiny_run: Path) -> None:
+    assert {path.name for path in tiny_run.iterdir()} == {
+        "last.pt", "before_decay.pt", "log.jsonl", "curves.png",
+    }  # fmt: skip
+    lines = log_of(tiny_run)
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert lines[1]["loss"] < lines[0]["loss"]
+    assert checkpoint(tiny_run)["history"] == lines
+
+
+def test_the_same_run_twice_gives_the_same_weights(
+    tiny_run: Path, tiny_data: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    assert run_training(recipe_file, tiny_data, tmp_path / "again") == 0
+    assert_same_weights(tiny_run, tmp_path / "again")
+
+
+@pytest.mark.parametrize("step", [3, 4, 6])  # within an epoch, at its end, in the next
+def test_terminated_and_resumed_ends_as_the_unbroken_run(
+    step: int,
+    tiny_run: Path,
+    tiny_data: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "broken"
+    with monkeypatch.context() as patch:
+        terminate_at_step(step, patch)
+        assert run_training(recipe_file, tiny_data, out) == 1
+    told = capsys.readouterr().err
+    assert f"Stopped at step {step} of 8" in told
+    assert "--resume" in told
+    assert checkpoint(out)["step"] == step
+    assert run_training(recipe_file, tiny_data, out, "--resume") == 0
+    assert_same_weights(tiny_run, out)
+    same = ("epoch", "loss", "learning_rate", "fer2013", "ferplus8")
+    for a, b in zip(log_of(tiny_run), log_of(out), strict=True):
+        assert [a[key] for key in same] == [b[key] for key in same]
+
+
+def test_ctrl_c_saves_too(
+    tiny_data: Path, recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        while not (tmp_path / "run/last.pt").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", "--epochs", "500") == 1
+    assert "Give the same command with --resume" in capsys.readouterr().err
+
+
+def test_a_finished_run_can_be_made_longer(
+    tiny_data: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    assert run_training(recipe_file, tiny_data, tmp_path / "short") == 0
+    assert (
+        run_training(recipe_file, tiny_data, tmp_path / "short", "--resume", "--epochs", "3") == 0
+    )
+    assert run_training(recipe_file, tiny_data, tmp_path / "long", "--epochs", "3") == 0
+    assert_same_weights(tmp_path / "short", tmp_path / "long")
+
+
+def test_refusals_say_what_to_do(
+    tiny_run: Path,
+    tiny_data: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_training(recipe_file, tiny_data, tiny_run) == 1
+    assert "holds a run already: add --resume" in capsys.readouterr().err
+    assert run_training(recipe_file, tiny_data, tiny_run, "--resume", "--batch-size", "8") == 1
+    assert "was made with other settings" in capsys.readouterr().err
+    assert run_training(recipe_file, tiny_data, tmp_path / "new", "--resume") == 1
+    assert "holds no checkpoint to resume from" in capsys.readouterr().err
+    assert run_training(recipe_file, tiny_data, tmp_path / "x", "--architecture", "resnet19") == 1
+    assert 'timm has no architecture "resnet19"' in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_a_number_ends_with_a_sentence(
+    tiny_data: Path, recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    constant = ("--decay-epochs", "0", "--warmup-epochs", "0")
+    assert run_training(recipe_file, tiny_data, tmp_path, *constant, "--epochs", "1") == 0
+    before = (tmp_path / "last.pt").read_bytes()
+    options = (*constant, "--epochs", "3", "--learning-rate", "1e30", "--resume")
+    assert run_training(recipe_file, tiny_data, tmp_path, *options) == 1
+    told = capsys.readouterr().err
+    assert "The loss became nan" in told
+    assert "lower --learning-rate" in told
+    assert (tmp_path / "last.pt").read_bytes() == before
+    # The advice works.
+    options = (*constant, "--epochs", "2", "--learning-rate", "1e-4", "--resume")
+    assert run_training(recipe_file, tiny_data, tmp_path, *options) == 0
+
+
+def test_a_full_disk_ends_with_a_sentence(
+    tiny_data: Path, recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    constant = ("--decay-epochs", "0")
+    assert run_training(recipe_file, tiny_data, tmp_path, *constant, "--epochs", "1") == 0
+    before = (tmp_path / "last.pt").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        longer = (*constant, "--epochs", "2", "--resume")
+        status = run_training(recipe_file, tiny_data, tmp_path, *longer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    told = capsys.readouterr().err
+    assert status == 1
+    assert "could not be written" in told
+    assert "free some space and use --resume" in told
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
+    assert run_training(recipe_file, tiny_data, tmp_path, *longer) == 0
+
+
+def test_without_votes_only_the_fer2013_head_learns(
+    recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = tiny_faces(64)
+    bare = LabelledFaces(faces.grey, faces.label, None)
+    for split in ("train", "public_test"):
+        write_parquet(tmp_path / f"{split}.parquet", bare)
+    options = ("--weight-decay", "0", "--epochs", "1")
+    assert run_training(recipe_file, tmp_path, tmp_path / "run", *options) == 0
+    assert np.isnan(log_of(tmp_path / "run")[0]["ferplus8"])
+    assert "holds 64 train images, not FER2013's 28,709" in capsys.readouterr().err
+
+
+def test_two_processes_follow_the_loss_curve_of_one(tiny_data: Path, tmp_path: Path) -> None:
+    """Over gloo. Dropout and augmentation are off and the faces symmetric: flips do nothing."""
+    recipe = tmp_path / "recipe.toml"
+    quiet = ("rotation", "shift", "scale", "contrast", "erase", "degrade", "drop_rate")
+    recipe.write_text(RECIPE + "".join(f"{name} = 0.0\n" for name in quiet))
+    assert run_training(recipe, tiny_data, tmp_path / "one", "--epochs", "3") == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--master-port", "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+    command += ["-m", "training.train", "--recipe", str(recipe), "--data", str(tiny_data)]
+    command += ["--out", str(tmp_path / "two"), "--epochs", "3"]
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = ([line["loss"] for line in log_of(tmp_path / name)] for name in ("one", "two"))
+    assert [line["processes"] for line in log_of(tmp_path / "two")] == [2, 2, 2]
+    np.testing.assert_allclose(two, one, rtol=1e-3)
