@@ -45,7 +45,9 @@ def test_a_picture_without_faces_has_none(detector: FaceDetector) -> None:
 
 
 def test_faces_come_left_to_right(detector: FaceDetector) -> None:
-    row = np.concatenate([cv2.resize(astronaut()[:300, 90:390], (s, 300)) for s in (300, 280, 320)], 1)
+    row = np.concatenate(
+        [cv2.resize(astronaut()[:300, 90:390], (s, 300)) for s in (300, 280, 320)], 1
+    )
     faces = detector.detect(Photo(row))
     assert len(faces) == 3
     assert (np.diff(faces.xyxy[:, 0]) > 0).all()
