@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_demo.faces import load_detector
+from fer_demo.settings import Settings
 from fer_demo.types import (
     EXPRESSIONS,
     FER2013_HEAD,
@@ -35,6 +37,7 @@ from training.duplicates import duplicate_groups, seen_in
 from training.errors import write_sheets
 from training.folder import FolderError, load_network
 from training.metrics import average_logits, ece, entropy_correlation, head_report
+from training.pose import accuracy_by_pose, yaw_and_size
 from training.predict import predict_logits
 from training.votes import ferplus7_label, ferplus8_label, is_tie, vote_entropy
 
@@ -203,20 +206,23 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
         "caution": faces.caution,
         "results": {},
     }
+    pose = None
+    if given.by_pose:
+        pose = yaw_and_size(faces.grey, load_detector(Settings.from_environment()))
     for name, members in folders.items():
         model = Model(name, members)
         results, logits = measure(
             model, faces, tta=given.tta, unseen=unseen, corruptions=given.corruptions
         )
         document["results"][name] = results
-        shown = "ferplus7" if "ferplus7" in logits else "given7"
-        label = protocols(faces)[shown].label
-        if given.by_pose:
-            from training.pose import accuracy_by_pose
-
-            results[shown]["pose"] = accuracy_by_pose(faces.grey, logits[shown], label)
+        # The head that the app shows.
+        shown, protocol = list(protocols(faces).items())[-1]
+        kept = protocol.label >= 0
+        if pose is not None:
+            right = (logits[shown].argmax(1) == protocol.label)[kept]
+            results[shown]["pose"] = accuracy_by_pose(pose[0][kept], pose[1][kept], right)
         if given.errors is not None:
-            write_sheets(given.errors / name, faces, logits[shown], label)
+            write_sheets(given.errors / name, faces, logits[shown], protocol.label)
     return document
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import signal
 import sys
 import time
 from dataclasses import replace
@@ -49,16 +48,13 @@ from training.recipe import (
     load_recipe,
     overrides_from,
 )
+from training.stop import Stop, TrainingStopped
 from training.votes import ferplus8_label
 
 LOG_EVERY = 20
 
 MAY_CHANGE = ("epochs", "decay_epochs", "learning_rate")
 """Settings that a resumed run may have otherwise."""
-
-
-class TrainingStopped(RuntimeError):
-    """Training cannot go on; the message is the sentence a person reads."""
 
 
 class Run:
@@ -282,18 +278,6 @@ def _diverged(run: Run, loss: float) -> str:
             "with --resume and a lower --learning-rate."
         )
     return sentence + "There is no checkpoint yet: start again with a lower --learning-rate."
-
-
-class Stop:
-    """Notes SIGINT and SIGTERM, so that a run ends between two steps."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
-
-    def _ask(self, number: int, frame: object) -> None:
-        self.asked = True
 
 
 def resume_point(run: Run) -> Path:

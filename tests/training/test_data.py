@@ -101,7 +101,7 @@ def test_csv_of_the_copy_with_spaces_in_its_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (lambda rows: rows[:1] + [rows[1].replace(" ", "", 1)] + rows[2:], "row 0: not 48x48"),
+        (lambda rows: [rows[0], rows[1].replace(" ", "", 1), *rows[2:]], "row 0: not 48x48"),
         (lambda rows: [*rows[:2], "7" + rows[2][1:], *rows[3:]], "row 1: label '7' is not one"),
         (lambda rows: [*rows[:3], rows[3][:900]], "row 2: the line is cut short"),
         (lambda rows: [*rows[:2], rows[2].replace(" ", " x", 1)], "row 1: pixels are not all num"),

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_demo.faces import YuNet
+from tests.training.conftest import tiny_faces, write_parquet
+from training import evaluate, export
+from training.corruptions import CORRUPTIONS, corrupt
+from training.data import LabelledFaces, read_split
+from training.pose import accuracy_by_pose, yaw_and_size
+
+
+@pytest.fixture(scope="module")
+def weights(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    for name in ("one", "two"):
+        export.export(tiny_run, folder / name)
+    return folder
+
+
+def run(out: Path, *arguments: str) -> dict:
+    assert evaluate.main([*arguments, "--json", str(out)]) == 0
+    return json.loads(out.read_text())
+
+
+def test_a_rerun_gives_the_same_document(
+    weights: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--weights", str(weights / "one"), "--data", str(tiny_data)]
+    arguments += ["--seen-in", str(tiny_data)]
+    run(tmp_path / "a.json", *arguments)
+    told = capsys.readouterr().out
+    run(tmp_path / "b.json", *arguments)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert capsys.readouterr().out == told
+    assert "one ferplus7 unseen" in told
+
+
+def test_the_document(weights: Path, tiny_data: Path, tmp_path: Path) -> None:
+    arguments = ["--weights", str(weights / "one"), "--weights", str(weights / "two"), "--tta"]
+    arguments += ["--data", str(tiny_data / "public_test.parquet"), "--corruptions"]
+    arguments += ["--seen-in", str(tiny_data), "--errors", str(tmp_path / "errors")]
+    document = run(tmp_path / "o.json", *arguments)
+    assert (document["data"], document["n"], document["tta"]) == ("public_test.parquet", 35, True)
+    assert list(document["results"]) == ["one", "two", "ensemble"]
+    for heads in document["results"].values():
+        assert list(heads) == ["fer2013", "ferplus8", "ferplus7"]
+        for head, report in heads.items():
+            whole, unseen = report, report["unseen"]
+            assert (whole["n"], unseen["n"]) == (35, 28)
+            wanted = {
+                "accuracy", "standard_error", "macro_f1", "per_class", "confusion", "nll", "ece",
+                "ece_calibrated", "ece_interval", "risk_coverage", "entropy_correlation",
+            }  # fmt: skip
+            assert wanted <= set(whole)
+            assert wanted <= set(unseen)
+            k = 8 if head == "ferplus8" else 7
+            assert np.array(whole["confusion"]).shape == (k, k)
+            assert np.array(whole["confusion"]).sum() == 35
+            assert {name: len(v) for name, v in whole["corruptions"].items()} == dict.fromkeys(
+                CORRUPTIONS, 3
+            )
+    one, both = document["results"]["one"], document["results"]["ensemble"]
+    assert both["fer2013"]["accuracy"] == one["fer2013"]["accuracy"]  # the same network twice
+    assert "ece_raw" in one["ferplus7"]
+    assert "ece_raw" not in both["ferplus7"]
+    assert one["ferplus7"]["without_ties"]["n"] == 35
+    sheets = list((tmp_path / "errors/one").glob("*_as_*.png"))
+    wrong = np.array(one["ferplus7"]["confusion"])
+    assert len(sheets) == (wrong - np.diag(np.diag(wrong)) > 0).sum()
+    assert all(cv2.imread(str(path)).shape[1] == 864 for path in sheets)
+
+
+def test_a_set_without_votes(weights: Path, tmp_path: Path) -> None:
+    faces = tiny_faces(35)
+    write_parquet(tmp_path / "set.parquet", LabelledFaces(faces.grey, faces.label, None))
+    arguments = ["--weights", str(weights / "one"), "--data", str(tmp_path / "set.parquet")]
+    heads = run(tmp_path / "o.json", *arguments)["results"]["one"]
+    assert list(heads) == ["fer2013", "given7"]
+    assert "entropy_correlation" not in heads["given7"]
+
+
+def test_refusals(
+    weights: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = ["--weights", str(weights / "one")]
+    for arguments, sentence in (
+        ([*one, "--data", str(tmp_path / "nothing")], "is not a folder"),
+        (["--weights", str(tmp_path), "--data", str(tiny_data)], "is not a weights folder"),
+        ([*one, *one, "--data", str(tiny_data)], "have one name"),
+        ([*one, "--data", str(tiny_data), "--labels", "joy"], "takes NAME=EXPRESSION, not joy"),
+    ):
+        assert evaluate.main(arguments) == 1
+        assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_corruptions_grow_and_repeat(name: str) -> None:
+    field = np.random.default_rng(0).normal(size=(4, 48, 48))
+    field = np.stack([cv2.GaussianBlur(image, (0, 0), 1.5) for image in field])
+    grey = (128 + 180 * field).clip(0, 255).astype(np.uint8)
+    harm = []
+    for level in (1, 2, 3):
+        spoiled = corrupt(grey, name, level)
+        assert spoiled.shape == grey.shape
+        assert spoiled.dtype == np.uint8
+        np.testing.assert_array_equal(spoiled, corrupt(grey, name, level))
+        harm.append(np.abs(spoiled.astype(int) - grey).mean())
+    assert 0 < harm[0] < harm[1] < harm[2]
+
+
+def test_accuracy_by_pose_counts_every_image() -> None:
+    yaw = np.array([0.0, 0.05, 0.1, 0.3, 0.9, np.nan])
+    size = np.array([10.0, 16, 19, 30, 18, np.nan])
+    found = accuracy_by_pose(yaw, size, np.array([True, False, True, True, False, True]))
+    assert found["yaw"]["below 0.1"] == {"n": 2, "accuracy": 0.5}
+    assert found["yaw"]["0.1 to 0.2"] == {"n": 1, "accuracy": 1.0}
+    assert found["no face found"] == {"n": 1, "accuracy": 1.0}
+    for bins in (found["yaw"], found["size"]):
+        assert sum(entry["n"] for entry in bins.values()) == 5
+
+
+def test_yaw_of_fer2013(fer2013: Path, yunet_file: Path) -> None:
+    grey = read_split(fer2013, "public_test").grey[:60]
+    yaw, size = yaw_and_size(grey, YuNet(yunet_file))
+    assert np.isfinite(yaw).mean() > 0.9
+    assert 0.02 < np.nanmedian(yaw) < 0.12
+    assert 16 < np.nanmedian(size) < 20

@@ -1,0 +1,21 @@
+"""Ways in which a run ends early, its last good checkpoint intact."""
+
+from __future__ import annotations
+
+import signal
+
+
+class TrainingStopped(RuntimeError):
+    """Training cannot go on; the message is the sentence a person reads."""
+
+
+class Stop:
+    """Notes SIGINT and SIGTERM, so that a run ends between two steps."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.asked = True
