@@ -7,6 +7,10 @@ class FerDemoError(Exception):
     """A failure that has been put into one plain sentence, `str(error)`."""
 
 
+class BadSetting(FerDemoError):
+    """A value in the environment that cannot be used."""
+
+
 class BadImage(FerDemoError):
     """A picture that cannot be analysed."""
 

@@ -31,7 +31,7 @@ faces, at 192 px 99 %."""
 OVERLAP = 0.3
 """Boxes with a larger intersection over union are one face."""
 
-SIMPLER_NOTICE = "Using the simpler face detector: {reason} Small or turned faces may be missed."
+SIMPLER_NOTICE = "Using the simpler face detector: small or turned faces may be missed. {reason}"
 
 
 class FaceDetector(Protocol):

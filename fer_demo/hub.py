@@ -2,49 +2,225 @@
 
 from __future__ import annotations
 
+import json
+import os
+import queue
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import LocalEntryNotFoundError
-
-from fer_demo.errors import ModelUnavailable
+from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 Progress = Callable[[int, int], None]
-"""Bytes done and bytes in all."""
+"""Bytes done and bytes in all, of the largest file."""
 
-_FETCH = """
-import sys
-from huggingface_hub import hf_hub_download
-hf_hub_download(sys.argv[1], sys.argv[2], revision=sys.argv[3])
-"""
+CONTACT_SECONDS = 6.0
+"""Within which the Hub must have given a first answer: without network a person should not wait
+for the whole deadline. Includes the start of the process that asks."""
+
+SILENCE_SECONDS = 30.0
+"""For so long after it could not be reached the Hub is not asked again: several models and the
+detector would each wait otherwise."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+UNREACHABLE = "the Hub could not be reached. Check the network and start again."
+
+Kind = Literal["unreachable", "temporary", "final"]
+
+
+class HubError(Exception):
+    """Files that could not be had. The message is a clause that follows "NAME was not fetched:"."""
+
+    def __init__(self, reason: str, kind: Kind):
+        super().__init__(reason)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Files of one commit, side by side in one folder of the cache."""
+
+    folder: Path
+    commit: str
+    fresh: bool
+    """Fetched now, not found in the cache."""
+    notice: str | None = None
+    """Why an earlier commit than the branch's newest is in use."""
+
+
+_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+_commits: dict[tuple[str, str, str | None], str] = {}
+"""What a branch or tag meant when it was first asked for: it stays so for this process."""
+_silent_until: dict[str, float] = {}
 
 
 def fetch(
-    repo: str, file: str, revision: str, deadline: float, progress: Progress | None = None
-) -> Path:
-    """A file of a pinned revision. Where it is cached, no socket is opened.
+    repo: str,
+    files: Sequence[str],
+    revision: str | None,
+    deadline: float,
+    progress: Progress | None = None,
+) -> Fetched:
+    """Files of one commit of a repository. Where they are cached, no socket is opened.
+
+    Several calls for the same repository download once: in this process by a lock, across
+    processes by the lock of the Hub's client.
 
     Args:
-        deadline: seconds after which the download is given up. The Hub's client waits for ever on
-            a slow drip, so it runs in a process that can be ended.
+        files: at the repository's root, the largest last.
+        revision: a commit, which is looked up in the cache first; or a branch, a tag or None for
+            the default branch, which the Hub is asked about once a process.
+        deadline: seconds after which the download is given up, whatever the Hub does.
 
     Raises:
-        ModelUnavailable: a sentence without a subject's name, to follow a colon.
+        HubError: they are not to be had, or not in time.
     """
+    end = time.monotonic() + deadline
+    lock = _locks[repo]
+    if not lock.acquire(timeout=deadline):
+        raise _too_slow(deadline)
     try:
-        return Path(hf_hub_download(repo, file, revision=revision, local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass
+        key = (constants.ENDPOINT, repo, revision)
+        pinned = revision is not None and _COMMIT.fullmatch(revision)
+        commit = revision if pinned else _commits.get(key)
+        if commit and (folder := _cached(repo, files, commit)):
+            return Fetched(folder, commit, fresh=False)
+        try:
+            commit = _download(repo, files, commit or revision, end, deadline, progress)
+        except HubError as error:
+            earlier = None if pinned or error.kind == "final" else _cached(repo, files, revision)
+            if earlier is None:
+                raise
+            _commits[key] = earlier.name
+            notice = f"The newest weights of {repo} were not fetched: {error}"
+            return Fetched(earlier, earlier.name, fresh=False, notice=notice)
+        _commits[key] = commit
+        folder = _cached(repo, files, commit)
+        if folder is None:
+            raise HubError("the cache lost it. Start again to fetch it anew.", "temporary")
+        return Fetched(folder, commit, fresh=True)
+    finally:
+        lock.release()
+
+
+def discard(folder: Path, files: Sequence[str]) -> None:
+    """Delete files from the cache, and what its links point to, so that they are fetched anew."""
+    for file in files:
+        path = folder / file
+        while path.is_symlink():
+            target = path.parent / path.readlink()
+            path.unlink(missing_ok=True)
+            path = target
+        path.unlink(missing_ok=True)
+
+
+def _cached(repo: str, files: Sequence[str], revision: str | None) -> Path | None:
     try:
-        subprocess.run(
-            [sys.executable, "-c", _FETCH, repo, file, revision],
-            timeout=deadline,
-            check=True,
-            capture_output=True,
+        paths = [
+            Path(hf_hub_download(repo, file, revision=revision, local_files_only=True))
+            for file in files
+        ]
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        return None
+    # A file of a branch may have been refreshed by another program without its neighbours.
+    return paths[0].parent if len({path.parent for path in paths}) == 1 else None
+
+
+def _download(
+    repo: str,
+    files: Sequence[str],
+    revision: str | None,
+    end: float,
+    deadline: float,
+    progress: Progress | None,
+) -> str:
+    """Have `fer_demo.hub_download` fill the cache; the commit it found."""
+    endpoint = constants.ENDPOINT
+    if time.monotonic() < _silent_until.get(endpoint, 0.0):
+        raise HubError(UNREACHABLE, "unreachable")
+    cache = constants.HF_HUB_CACHE
+    wanted = {"repo": repo, "files": list(files), "revision": revision, "cache": cache}
+    request = {"fetch": wanted, "deadline": deadline}
+    process = _start(request)
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(process, lines), daemon=True).start()
+    try:
+        return _follow(lines, end, deadline, progress)
+    except HubError as error:
+        if error.kind == "unreachable":
+            _silent_until[endpoint] = time.monotonic() + SILENCE_SECONDS
+        raise
+    finally:
+        _end(process)
+
+
+def _start(request: dict[str, Any]) -> subprocess.Popen[str]:
+    root = str(Path(__file__).parent.parent)
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fer_demo.hub_download", json.dumps(request)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
-        raise ModelUnavailable("the better one could not be fetched from the Hub.") from None
-    return Path(hf_hub_download(repo, file, revision=revision, local_files_only=True))
+    except OSError:
+        raise HubError("no further process can be started here.", "temporary") from None
+
+
+def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+    assert process.stdout is not None  # noqa: S101  asked for as a pipe
+    with process.stdout as stdout:
+        for line in stdout:
+            lines.put(line)
+    lines.put(None)
+
+
+def _follow(
+    lines: queue.SimpleQueue[str | None], end: float, deadline: float, progress: Progress | None
+) -> str:
+    contact = False
+    first = min(end, time.monotonic() + CONTACT_SECONDS)
+    while True:
+        try:
+            line = lines.get(timeout=max(0.0, (end if contact else first) - time.monotonic()))
+        except queue.Empty:
+            if contact:
+                raise _too_slow(deadline) from None
+            raise HubError(UNREACHABLE, "unreachable") from None
+        if line is None:
+            raise HubError("the download broke off. Start again to fetch it anew.", "temporary")
+        said: dict[str, Any] = json.loads(line)
+        if "commit" in said:
+            return str(said["commit"])
+        if "failed" in said:
+            raise HubError(said["failed"], said["kind"])
+        contact = True
+        if progress and "done" in said:
+            progress(said["done"], said["total"])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()  # lets it delete its partial file
+    try:
+        process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _too_slow(deadline: float) -> HubError:
+    reason = f"it took longer than {deadline:g} seconds. Start again on a faster network."
+    return HubError(reason, "temporary")

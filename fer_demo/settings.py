@@ -3,37 +3,72 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from fer_demo.errors import BadSetting
+
+DEFAULT_HUB_REPOS: tuple[str, ...] = ()
+"""Hub repositories that serve the weights where FER_HUB_REPOS is not set; the bundled ones do
+while this is empty. `python -m training.publish` prints the line to put here."""
+
+_REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Settings of one process."""
 
-    hub_repos: tuple[str, ...] = ()
-    """FER_HUB_REPOS: "owner/name" or "owner/name@revision", one a model, separated by commas."""
+    hub_repos: tuple[str, ...] = DEFAULT_HUB_REPOS
+    """FER_HUB_REPOS: "owner/name" or "owner/name@revision", one a model, separated by commas; set
+    but empty for the bundled weights."""
     hub_deadline: float = 120.0
     """FER_HUB_DEADLINE: seconds that a download may take, all in all."""
     max_faces: int = 50
     """FER_MAX_FACES: faces analysed in one picture."""
     threads: int = 2
     """FER_THREADS: processor threads for a network; the cores there are by default."""
+    live_places: int = 2
+    """FER_LIVE_PLACES: live streams at a time, of all visitors together."""
+    live_seconds: float = 600.0
+    """FER_LIVE_SECONDS: how long a live stream may run before it ends by itself."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the variables; a value that is no number is an error in one sentence.
+        """Read the variables.
 
         Raises:
-            ValueError: naming the variable.
+            BadSetting: naming the variable and what it takes.
         """
-        repos = environment.get("FER_HUB_REPOS", "")
         return cls(
-            hub_repos=tuple(repo.strip() for repo in repos.split(",") if repo.strip()),
+            hub_repos=_repos(environment, "FER_HUB_REPOS", DEFAULT_HUB_REPOS),
             hub_deadline=_number(environment, "FER_HUB_DEADLINE", 120.0),
-            max_faces=int(_number(environment, "FER_MAX_FACES", 50)),
-            threads=int(_number(environment, "FER_THREADS", os.cpu_count() or 1)),
+            max_faces=_count(environment, "FER_MAX_FACES", 50),
+            threads=_count(environment, "FER_THREADS", os.cpu_count() or 1),
+            live_places=_count(environment, "FER_LIVE_PLACES", 2),
+            live_seconds=_number(environment, "FER_LIVE_SECONDS", 600.0),
         )
+
+
+def _repos(environment: Mapping[str, str], name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    if name not in environment:
+        return default
+    repos = tuple(repo.strip() for repo in environment[name].split(",") if repo.strip())
+    for repo in repos:
+        if not _REPO.fullmatch(repo):
+            raise BadSetting(
+                f"{name} must list Hub repositories as owner/name or owner/name@revision, "
+                f'not "{repo}".'
+            )
+    return tuple(dict.fromkeys(repos))
+
+
+def _count(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = _number(environment, name, default)
+    if value != int(value):
+        raise BadSetting(f"{name} must be a whole number, not {value}.")
+    return int(value)
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:
@@ -45,5 +80,5 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise ValueError(f'{name} must be a number above 0, not "{text}".')
+        raise BadSetting(f'{name} must be a number above 0, not "{text}".')
     return value

@@ -20,7 +20,10 @@ ORDER = (
 """The way through the house: a room imports only from rooms before it (rooms of one step, such as
 draw and charts, from each other's left)."""
 
-ALIASES = {"hub": "weights", "models": "pipeline", "examples": "ui", "bench": "__main__"}
+ALIASES = {
+    "hub": "weights", "hub_download": "weights", "verify": "weights",
+    "models": "pipeline", "examples": "ui", "bench": "__main__",
+}  # fmt: skip
 """Modules that share a step with a room of the list."""
 
 
