@@ -33,7 +33,13 @@ TEMPLATE = go.layout.Template(
         "plot_bgcolor": "rgba(0,0,0,0)",
         "showlegend": False,
         "bargap": 0.32,
-        "title": {"x": 0, "xref": "container", "y": 1, "yanchor": "top", "pad": {"t": 6}},
+        "title": {
+            "x": 0,
+            "xref": "container",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 4},
+        },
         "xaxis": {"showgrid": False, "zeroline": False, "fixedrange": True},
         "yaxis": {"showgrid": False, "zeroline": False, "fixedrange": True},
     }
@@ -73,7 +79,7 @@ def describe_face(analysis: Analysis, face: int) -> str:
 
 
 def probabilities_chart(analysis: Analysis, face: int) -> go.Figure:
-    """Bars of the seven probabilities of one face (from 0), the finding as title: the nearest two."""
+    """Bars of the seven probabilities of one face (from 0); the title names the nearest two."""
     labels = analysis.predictions.labels
     probs = analysis.predictions.probs[face].astype(float)
     bars = go.Bar(
@@ -90,10 +96,14 @@ def probabilities_chart(analysis: Analysis, face: int) -> go.Figure:
         bars,
         layout={
             "template": TEMPLATE,
-            "title": {"text": nearest_two(analysis, face)},
+            "title": {"text": nearest_two(analysis, face), "font": {"size": 14, "weight": 500}},
             "height": 260,
             # Room to the right of 100 for the number at the end of a full bar.
-            "xaxis": {"range": [0, 118], "tickvals": [0, 50, 100], "ticksuffix": " %"},
+            "xaxis": {
+                "range": [0, 118],
+                "tickvals": [0, 50, 100],
+                "ticktext": ["0", "50", "100 %"],
+            },
             "yaxis": {"autorange": "reversed", "ticksuffix": "  "},
         },
     )
@@ -123,7 +133,7 @@ def picture_chart(rgb: NDArray[np.uint8], size: tuple[int, int]) -> go.Figure:
             "dragmode": "select",
             "newselection": {"line": {"color": "#FFFFFF", "width": 2, "dash": "solid"}},
             "xaxis": {**axis, "range": [0, width]},
-            "yaxis": {**axis, "range": [height, 0], "scaleanchor": "x"},
+            "yaxis": {**axis, "range": [height, 0], "scaleanchor": "x", "constraintoward": "top"},
             "images": [
                 {
                     "source": source,

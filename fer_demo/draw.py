@@ -74,11 +74,14 @@ def face_colour(analysis: Analysis, face: int) -> str | None:
 def badge(number: int, colour: str | None) -> str:
     """SVG of a face's number in its colour; dashed, dark on white, where it is uncertain."""
     fill = colour or PAPER
-    dash = "" if colour else f' stroke="{INK}" stroke-width="2" stroke-dasharray="4 3"'
     width = 28 + 9 * (len(str(number)) - 1)
+    dashes = (
+        f'<rect x="2.5" y="2.5" width="{width - 5}" height="23" rx="4" fill="none" '
+        f'stroke="{INK}" stroke-width="1.5" stroke-dasharray="4 3"/>'
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="28">'
-        f'<rect x="1" y="1" width="{width - 2}" height="26" rx="6" fill="{fill}"{dash}/>'
+        f'<rect width="{width}" height="28" rx="6" fill="{fill}"/>{"" if colour else dashes}'
         f'<text x="{width / 2}" y="20" font-family="sans-serif" font-size="16" font-weight="700" '
         f'text-anchor="middle" fill="{ink_on(fill)}">{number}</text></svg>'
     )
@@ -110,8 +113,8 @@ def annotate(analysis: Analysis, max_side: int | None = None) -> NDArray[np.uint
     scale = np.array(rgb.shape[1::-1]) / (analysis.photo.width, analysis.photo.height)
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)
-    line = max(2, round(max(image.size) / 400))
-    font = ImageFont.load_default(size=max(13, round(max(image.size) / 52)))
+    line = max(2, round(max(image.size) / 300))
+    font = ImageFont.load_default(size=max(13, round(max(image.size) / 34)))
     boxes = analysis.faces.xyxy.reshape(-1, 2, 2) * scale
     for face, ((x1, y1), (x2, y2)) in enumerate(boxes.tolist()):
         colour = face_colour(analysis, face)
@@ -167,7 +170,7 @@ def _tag(
 ) -> None:
     """The number (and the expression's name where the box is wide enough) at a box's corner."""
     x1, y1, x2, _ = box
-    pad = 2 * line
+    pad = max(3, line)
     long, short = texts
     text = long if draw.textlength(long, font=font) + 2 * pad <= x2 - x1 else short
     width = draw.textlength(text, font=font) + 2 * pad
@@ -211,17 +214,20 @@ def overlay(
     base = crop if crop.ndim == 3 else np.repeat(crop[..., None], 3, axis=2)
     if base.shape[:2] != side:
         base = np.asarray(cv2.resize(base, side, interpolation=cv2.INTER_NEAREST), np.uint8)
-    value = cv2.resize(evidence / scale, side, interpolation=cv2.INTER_LINEAR)[..., None]
-    alpha = np.clip(np.abs(value), 0, 1) * opacity
-    towards, against = (np.array(ImageColor.getrgb(c)) for c in (EVIDENCE_FOR, EVIDENCE_AGAINST))
-    colour = np.where(value > 0, towards, against)
-    return np.asarray(np.rint(base * (1 - alpha) + colour * alpha), np.uint8)
+    value = cv2.resize(evidence / np.float32(scale), side, interpolation=cv2.INTER_LINEAR)
+    alpha = (np.clip(np.abs(value), 0, 1) * np.float32(opacity))[..., None]
+    colour = np.where(value[..., None] > 0, _rgb(EVIDENCE_FOR), _rgb(EVIDENCE_AGAINST))
+    return np.asarray(np.rint(base + (colour - base) * alpha), np.uint8)
+
+
+def _rgb(colour: str) -> NDArray[np.float32]:
+    return np.array(ImageColor.getrgb(colour), np.float32)
 
 
 def colour_bar(width: int = 240, height: int = 12) -> NDArray[np.uint8]:
     """(height, width, 4) uint8 RGBA: the evidence colours from against to for, clear at zero."""
     value = np.linspace(-1, 1, width)[None, :, None]
-    towards, against = (np.array(ImageColor.getrgb(c)) for c in (EVIDENCE_FOR, EVIDENCE_AGAINST))
-    rgb = np.broadcast_to(np.where(value > 0, towards, against), (height, width, 3))
+    colour = np.where(value > 0, _rgb(EVIDENCE_FOR), _rgb(EVIDENCE_AGAINST))
+    rgb = np.broadcast_to(colour, (height, width, 3))
     alpha = np.broadcast_to(255 * np.abs(value), (height, width, 1))
     return np.asarray(np.rint(np.concatenate([rgb, alpha], axis=2)), np.uint8)

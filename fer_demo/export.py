@@ -102,7 +102,7 @@ def to_csv(records: Sequence[Record]) -> bytes:
                 **face["probabilities"],
                 **dict(zip(("x1", "y1", "x2", "y2"), face["box"], strict=True)),
                 "score": face["score"],
-                "warnings": " ".join(face["warnings"]),
+                "warnings": "; ".join(face["warnings"]),
                 "detector": record["detector"],
                 "model": record["model"],
             }

@@ -1,0 +1,18 @@
+"""The Streamlit app: page config and navigation, nothing else. Start: `streamlit run app.py`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fer_demo.ui.layout import ICON, frame
+
+PAGES = (
+    st.Page("fer_demo/ui/photo.py", title="Photo", url_path="photo", default=True),
+    st.Page("fer_demo/ui/live.py", title="Live", url_path="live"),
+    st.Page("fer_demo/ui/about.py", title="About", url_path="about"),
+)
+
+st.set_page_config(page_title="Expression demo", page_icon=str(ICON), layout="wide")
+page = st.navigation(list(PAGES), position="top")
+frame()
+page.run()

@@ -1,0 +1,146 @@
+"""The pictures of one session and what was found in them. Kept until "Clear", in memory alone."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from fer_demo.errors import BadImage
+from fer_demo.examples import Example
+from fer_demo.images import display_name, read_photo
+from fer_demo.types import Analysis, Photo
+
+MAX_PICTURES = 20
+MAX_PIXELS = 120_000_000
+"""Of all pictures of one session together: 360 MB of memory."""
+KEPT_ANALYSES = 6
+"""A picture keeps its latest analyses, so that going back to a setting costs nothing."""
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a picture was asked; equal questions have equal answers."""
+
+    model: str
+    threshold: float
+    added: tuple[Box, ...] = ()
+    """Boxes that a person marked, [x1, y1, x2, y2] photo px."""
+    whole: bool = False
+    """Treat the whole picture as one face."""
+
+
+@dataclass(slots=True)
+class Picture:
+    """One picture, named by its content."""
+
+    digest: str
+    name: str
+    photo: Photo
+    decode_seconds: float = 0.0
+    example: str | None = None
+    """Id of the example that it is."""
+    added: tuple[Box, ...] = ()
+    whole: bool = False
+    analyses: dict[Question, Analysis] = field(default_factory=dict)
+
+    def question(self, model: str, threshold: float) -> Question:
+        """What is asked of this picture under the page's settings."""
+        return Question(model, threshold, self.added, self.whole)
+
+    def keep(self, question: Question, analysis: Analysis) -> None:
+        """Remember an answer, forgetting the oldest."""
+        while len(self.analyses) >= KEPT_ANALYSES:
+            del self.analyses[next(iter(self.analyses))]
+        self.analyses[question] = analysis
+
+
+@dataclass(slots=True)
+class Gallery:
+    """All pictures of one session, in the order in which they came."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    """Name, and the sentence that says why."""
+    shown: int = 0
+    seen_uploads: set[str] = field(default_factory=set)
+    uploader_round: int = 0
+    """Part of the upload controls' keys: a new round is a new, empty control."""
+
+    @property
+    def picture(self) -> Picture | None:
+        """The one on show."""
+        return self.pictures[self.shown] if self.pictures else None
+
+    def add_file(self, data: bytes, name: str) -> None:
+        """Read one file; a refusal is kept beside the pictures."""
+        name = display_name(name)
+        started = time.perf_counter()
+        try:
+            photo = read_photo(data, name)
+        except BadImage as error:
+            self.refused.append((name, str(error)))
+            return
+        seconds = time.perf_counter() - started
+        self._add(Picture(hashlib.sha256(data).hexdigest(), name, photo, seconds))
+
+    def add_example(self, example: Example) -> None:
+        """Make one of the pictures to try."""
+        started = time.perf_counter()
+        photo = example.photo()
+        digest = hashlib.sha256(photo.rgb.tobytes()).hexdigest()
+        seconds = time.perf_counter() - started
+        self._add(Picture(digest, example.name, photo, seconds, example.id))
+
+    def _add(self, picture: Picture) -> None:
+        for index, known in enumerate(self.pictures):
+            if known.digest == picture.digest:
+                self.shown = index
+                return
+        pixels = sum(p.photo.width * p.photo.height for p in [*self.pictures, picture])
+        if len(self.pictures) >= MAX_PICTURES or pixels > MAX_PIXELS:
+            self.refused.append(
+                (
+                    picture.name,
+                    f"{picture.name} was left out: there is room for {MAX_PICTURES} pictures at a "
+                    f"time, {MAX_PIXELS // 10**6} megapixels together. Clear some first.",
+                )
+            )
+            return
+        self.pictures.append(picture)
+        self.shown = len(self.pictures) - 1
+
+    def show(self, index: int) -> None:
+        """Put another picture on show."""
+        self.shown = index
+
+    def clear(self) -> None:
+        """Forget all pictures and everything found in them."""
+        self.pictures.clear()
+        self.refused.clear()
+        self.seen_uploads.clear()
+        self.shown = 0
+        self.uploader_round += 1
+
+
+def gallery() -> Gallery:
+    """This session's gallery."""
+    if "gallery" not in st.session_state:
+        st.session_state["gallery"] = Gallery()
+    return st.session_state["gallery"]
+
+
+def forget_upload(file_id: str) -> None:
+    """Free the server's copy of an upload that has been read.
+
+    Streamlit keeps it until the session ends, long after "Clear"; the page needs it once.
+    """
+    context = get_script_run_ctx()
+    remove = getattr(getattr(context, "uploaded_file_mgr", None), "remove_file", None)
+    if context is not None and remove is not None:
+        remove(session_id=context.session_id, file_id=file_id)

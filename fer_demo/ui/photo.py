@@ -1,0 +1,215 @@
+"""The Photo page: pictures in, expressions out."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from fer_demo.errors import FerDemoError
+from fer_demo.export import annotated_png, to_csv, to_json, to_record, to_zip
+from fer_demo.faces import DEFAULT_THRESHOLD
+from fer_demo.pipeline import analyse
+from fer_demo.types import Analysis
+from fer_demo.ui import resources
+from fer_demo.ui.cards import CARDS_A_PAGE, cards
+from fer_demo.ui.gallery import Gallery, Picture, gallery
+from fer_demo.ui.intake import example_by_id, intake
+from fer_demo.ui.layout import notice
+from fer_demo.ui.picture import picture_column, set_marking, treat_as_one_face
+
+
+def main() -> None:
+    """The page from top to bottom; the settings stand last and are read first."""
+    pictures = gallery()
+    _open_link(pictures)
+    st.markdown("# Read the expressions in a picture", anchors=False)
+    notice()
+    intake()
+    refusals, progress, results = (st.container() for _ in range(3))
+    with refusals:
+        _refusals(pictures)
+    _write_link(pictures.picture)
+    if pictures.picture is None:
+        return
+    with st.container(key="footer", horizontal=True, horizontal_alignment="distribute"):
+        downloads, settings = st.container(width="content"), st.container(width="content")
+    with settings:
+        model, threshold = _settings()
+    if model is None:
+        return
+    with progress:
+        analyses = _analyse_all(pictures, model, threshold)
+    if analyses is None:
+        return
+    with results:
+        _results(pictures, pictures.picture, analyses[pictures.shown], model, threshold)
+    with downloads:
+        _downloads(pictures, analyses)
+
+
+def _open_link(pictures: Gallery) -> None:
+    """A link that names an example shows it."""
+    if pictures.pictures or st.session_state.get("link_opened"):
+        return
+    st.session_state["link_opened"] = True
+    example = example_by_id(st.query_params.get("example"))
+    if example is not None:
+        pictures.add_example(example)
+
+
+def _write_link(picture: Picture | None) -> None:
+    """The address names the example on show; an upload has no address."""
+    example = None if picture is None else picture.example
+    if example is not None:
+        st.query_params["example"] = example
+    elif "example" in st.query_params:
+        del st.query_params["example"]
+
+
+def _settings() -> tuple[str | None, float]:
+    """Model and detector threshold, both in the URL."""
+    try:
+        names = resources.models()
+    except FerDemoError as error:
+        st.error(str(error), icon=":material/error:")
+        return None, DEFAULT_THRESHOLD
+    with st.container(key="settings", horizontal=True, vertical_alignment="bottom", gap="small"):
+        model = names[0]
+        if len(names) > 1:
+            model = st.selectbox(
+                "Model", names, key="model", bind="query-params", width=260, required=True
+            )
+        with st.popover("Advanced", icon=":material/tune:"):
+            threshold = st.slider(
+                "Face detector threshold",
+                0.3,
+                0.95,
+                DEFAULT_THRESHOLD,
+                0.05,
+                key="threshold",
+                bind="query-params",
+                help="Lower finds more faces, and more things that are none.",
+            )
+            if len(names) == 1:
+                st.caption(f"Model: {model}")
+    return model, threshold
+
+
+def _refusals(pictures: Gallery) -> None:
+    if not pictures.refused:
+        return
+    with st.container(border=True, key="refused", gap="xsmall"):
+        count = len(pictures.refused)
+        files = "One file was" if count == 1 else f"{count} files were"
+        st.markdown(f":material/warning: **{files} not read**")
+        for _, sentence in pictures.refused:
+            # st.text, because the sentence holds a name that came from outside.
+            st.text(sentence)
+
+
+def _analyse_all(pictures: Gallery, model: str, threshold: float) -> list[Analysis] | None:
+    """What was found in each picture; only what is not known yet is computed."""
+    todo = [p for p in pictures.pictures if p.question(model, threshold) not in p.analyses]
+    if todo:
+        bar = st.progress(0.0, "Loading the face detector")
+        try:
+            detector = resources.detector(partial(_show_fetching, bar))
+            bar.progress(0.05, "Loading the expression model")
+            classifier = resources.classifier(model, partial(_show_fetching, bar))
+            for index, picture in enumerate(todo):
+                text = f"Reading picture {index + 1} of {len(todo)}"
+                bar.progress(0.1 + 0.9 * index / len(todo), text)
+                question = picture.question(model, threshold)
+                analysis = analyse(
+                    picture.photo,
+                    detector,
+                    classifier,
+                    threshold=threshold,
+                    added=np.array(picture.added, np.float32).reshape(-1, 4),
+                    whole=picture.whole,
+                    max_faces=resources.settings().max_faces,
+                    decode_seconds=picture.decode_seconds,
+                )
+                picture.keep(question, analysis)
+        except FerDemoError as error:
+            bar.empty()
+            st.error(str(error), icon=":material/error:")
+            return None
+        bar.empty()
+    return [p.analyses[p.question(model, threshold)] for p in pictures.pictures]
+
+
+def _show_fetching(bar: DeltaGenerator, done: int, total: int) -> None:
+    bar.progress(
+        done / max(total, 1),
+        f"Fetching weights from the Hub, {done / 1e6:.1f} of {total / 1e6:.1f} MB",
+    )
+
+
+def _results(
+    pictures: Gallery, picture: Picture, analysis: Analysis, model: str, threshold: float
+) -> None:
+    left, right = st.columns([5, 6], gap="medium")
+    with left, st.container(key="picture", gap="small"):
+        picture_column(pictures, picture, analysis)
+        pager = st.container(gap="xxsmall") if len(analysis) > CARDS_A_PAGE else None
+    with right:
+        detector = resources.detector()
+        if detector.notice and analysis.detector == detector.name:
+            st.info(detector.notice, icon=":material/info:")
+        if len(analysis):
+            cards(picture, picture.question(model, threshold), pager)
+        elif not st.session_state.get("marking"):
+            _no_face(picture)
+
+
+def _no_face(picture: Picture) -> None:
+    with st.container(border=True, key="no-face"):
+        st.markdown("#### No face found", anchors=False)
+        st.text(
+            f"No face found in {picture.name}. Try a larger or sharper picture, lower the "
+            "detection threshold, or treat the whole picture as one face."
+        )
+        with st.container(horizontal=True, gap="xsmall"):
+            st.button(
+                "Treat the whole picture as one face", key="whole", type="primary",
+                on_click=treat_as_one_face, args=(picture,),
+            )  # fmt: skip
+            st.button("Mark a face", key="mark-none", on_click=set_marking, args=(True,))
+
+
+def _downloads(pictures: Gallery, analyses: list[Analysis]) -> None:
+    """Everything to take home; made when it is clicked."""
+    named = [(p.name, a) for p, a in zip(pictures.pictures, analyses, strict=True)]
+    refused = [{"image": name, "error": sentence} for name, sentence in pictures.refused]
+    shown_name, shown = named[pictures.shown]
+
+    def records() -> list[dict]:
+        return [to_record(analysis, name) for name, analysis in named]
+
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", shown_name.rsplit(".", 1)[0]).strip("-")[:40]
+    files = (
+        (
+            "Picture (PNG)",
+            lambda: annotated_png(shown),
+            f"{stem or 'picture'}-faces.png",
+            "image/png",
+        ),
+        ("CSV", lambda: to_csv(records()), "faces.csv", "text/csv"),
+        ("JSON", lambda: to_json([*records(), *refused]), "faces.json", "application/json"),
+        ("ZIP of everything", lambda: to_zip(named, refused), "faces.zip", "application/zip"),
+    )
+    with st.container(key="downloads", horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.markdown("**Download**", width="content")
+        for label, make, file_name, mime in files:
+            st.download_button(
+                label, make, file_name, mime, key=f"download-{mime}", on_click="ignore"
+            )
+
+
+if __name__ == "__main__":
+    main()
