@@ -59,7 +59,7 @@ def draw_frame(
         for face in range(len(analysis)):
             _lay_evidence(out, analysis, face, look, scale)
     if look.mirror:
-        out = np.ascontiguousarray(out[:, ::-1])
+        out = np.asarray(cv2.flip(out, 1), np.uint8)
         boxes = np.stack(
             [out.shape[1] - boxes[:, 2], boxes[:, 1], out.shape[1] - boxes[:, 0], boxes[:, 3]], 1
         )

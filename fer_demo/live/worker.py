@@ -6,6 +6,7 @@ shows fewer frames, never older ones.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from typing import Protocol
@@ -28,6 +29,7 @@ class Worker:
         self._waiting: dict[int, Stream] = {}  # in the order in which they came
         self._news = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def offer(self, stream: Stream) -> None:
         """Say that a stream has a new frame; it keeps its turn if it waits already."""
@@ -36,6 +38,8 @@ class Worker:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="live-worker", daemon=True)
                 self._thread.start()
+                # A thread that is inside a network when the process ends would abort it.
+                atexit.register(self.stop)
             self._news.notify()
 
     def forget(self, stream: Stream) -> None:
@@ -43,11 +47,21 @@ class Worker:
         with self._news:
             self._waiting.pop(id(stream), None)
 
+    def stop(self) -> None:
+        """Finish the frame at hand and end the thread."""
+        with self._news:
+            self._stopped = True
+            self._news.notify()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+
     def _run(self) -> None:
         while True:
             with self._news:
-                while not self._waiting:
+                while not self._waiting and not self._stopped:
                     self._news.wait()
+                if self._stopped:
+                    return
                 stream = self._waiting.pop(next(iter(self._waiting)))
             try:
                 stream.work()

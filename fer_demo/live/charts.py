@@ -1,0 +1,196 @@
+"""Figures of the Live page: a person's bars now, their last minute, and the whole stream. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from fer_demo.charts import COLOURS, TEMPLATE
+from fer_demo.draw import percent
+from fer_demo.live.recording import UNCERTAIN, Timeline
+from fer_demo.types import EXPRESSIONS
+
+UNCERTAIN_COLOUR = "#C9CED6"
+"""Light grey, no expression's: dashes and words carry "uncertain" elsewhere."""
+
+PERCENT_AXIS = {"tickvals": [0, 50, 100], "ticktext": ["0 %", "50 %", "100 %"]}
+
+ROLLING_SECONDS = 60.0
+GAP_SECONDS = 1.0
+"""A person away for longer leaves a gap in their lines."""
+
+
+def words(probs: NDArray[np.float32], uncertain_below: float) -> str:
+    """What is said of a person: "Happy, 97 %" or "Uncertain: sad 41 % or neutral 38 %"."""
+    first, second = (int(i) for i in np.argsort(-probs, kind="stable")[:2])
+    if probs[first] < uncertain_below:
+        return (
+            f"Uncertain: {EXPRESSIONS[first]} {percent(probs[first])} "
+            f"or {EXPRESSIONS[second]} {percent(probs[second])}"
+        )
+    return f"{EXPRESSIONS[first].capitalize()}, {percent(probs[first])}"
+
+
+def bars(probs: NDArray[np.float32]) -> go.Figure:
+    """Bars of one person's seven probabilities (7,), the expressions always in one order."""
+    shares = 100 * probs.astype(float)
+    bar = go.Bar(
+        x=shares,
+        y=list(EXPRESSIONS),
+        orientation="h",
+        marker={"color": [COLOURS[label] for label in EXPRESSIONS], "cornerradius": 3},
+        text=[percent(share) for share in probs],
+        textposition="outside",
+        cliponaxis=False,
+        hoverinfo="skip",
+    )
+    return go.Figure(
+        bar,
+        layout={
+            "template": TEMPLATE,
+            "margin": {"t": 0},
+            "height": 195,
+            # Room to the right of 100 for the number at the end of a full bar.
+            "xaxis": {"range": [0, 118], **PERCENT_AXIS},
+            "yaxis": {"autorange": "reversed", "ticksuffix": "  "},
+        },
+    )
+
+
+def rolling(timeline: Timeline, person: int, now: float) -> go.Figure:
+    """Lines of one person's probabilities over the last minute; `now` is at 0 on the right."""
+    mine = timeline.of(person, since=now - ROLLING_SECONDS)
+    seconds, probs = _with_gaps(mine.seconds - now, 100 * mine.probs)
+    # Only what was ever likely gets a name, at the line's end; seven names would overlap.
+    lines = [
+        go.Scatter(
+            x=seconds,
+            y=probs[:, i],
+            mode="lines",
+            name=label,
+            line={"color": COLOURS[label], "width": 2.5 if probs[-1:, i].sum() > 50 else 1.5},
+            hovertemplate=label + " %{y:.0f} %<extra></extra>",
+        )
+        for i, label in enumerate(EXPRESSIONS)
+    ]
+    return go.Figure(
+        lines,
+        layout={
+            "template": TEMPLATE,
+            "title": {"text": f"Person {person}, last minute"},
+            "height": 190,
+            "uirevision": person,
+            "xaxis": {
+                "range": [-ROLLING_SECONDS, 0],
+                "tickvals": [-60, -45, -30, -15, 0],
+                "ticktext": ["−60 s", "−45 s", "−30 s", "−15 s", "now"],
+            },
+            "yaxis": {"range": [-2, 104], **PERCENT_AXIS},
+        },
+    )
+
+
+def _with_gaps(
+    seconds: NDArray[np.float32], values: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The same with a NaN row wherever nothing was seen for a while, so that lines break there."""
+    after = np.flatnonzero(np.diff(seconds) > GAP_SECONDS) + 1
+    return np.insert(seconds, after, np.nan), np.insert(values, after, np.nan, axis=0)
+
+
+def strips(timeline: Timeline) -> go.Figure:
+    """One row a person: which expression was shown when, as coloured stretches."""
+    figure = go.Figure()
+    present: set[str] = set()
+    people = timeline.people
+    for person in people:
+        mine = timeline.of(person)
+        for label, start, length in _stretches(mine):
+            figure.add_bar(
+                x=[length],
+                base=[start],
+                y=[f"Person {person}"],
+                orientation="h",
+                width=0.6,
+                name=label,
+                legendgroup=label,
+                showlegend=label not in present,
+                marker={"color": _colour(label)},
+                hovertemplate=f"{label}, {start:.1f} to {start + length:.1f} s<extra></extra>",
+            )
+            present.add(label)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": "Who showed what, when"},
+        barmode="overlay",
+        showlegend=True,
+        legend={
+            "orientation": "h",
+            "y": -0.35 if len(people) < 3 else -0.2,
+            "traceorder": "normal",
+        },
+        height=130 + 36 * len(people),
+        xaxis={"ticksuffix": " s", "rangemode": "tozero"},
+        yaxis={"autorange": "reversed", "ticksuffix": "  "},
+    )
+    return figure
+
+
+def shares(timeline: Timeline) -> go.Figure:
+    """One row a person: share of their time for each expression, adding up to 100 %."""
+    people = timeline.people
+    by_person = [timeline.shares(person) for person in people]
+    figure = go.Figure()
+    for label in (*EXPRESSIONS, UNCERTAIN):
+        part = [100 * share[label] for share in by_person]
+        if max(part, default=0) == 0:
+            continue
+        figure.add_bar(
+            x=part,
+            y=[f"Person {person}" for person in people],
+            orientation="h",
+            width=0.6,
+            name=label,
+            marker={"color": _colour(label)},
+            text=[f"{label} {p:.0f} %" if p >= 15 else "" for p in part],
+            textposition="inside",
+            insidetextanchor="middle",
+            hovertemplate=label + " %{x:.0f} %<extra></extra>",
+        )
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": "Share of time"},
+        barmode="stack",
+        showlegend=True,
+        legend={
+            "orientation": "h",
+            "y": -0.35 if len(people) < 3 else -0.2,
+            "traceorder": "normal",
+        },
+        height=130 + 36 * len(people),
+        xaxis={"range": [0, 104], **PERCENT_AXIS},
+        yaxis={"autorange": "reversed", "ticksuffix": "  "},
+    )
+    return figure
+
+
+def _colour(label: str) -> str:
+    return COLOURS.get(label, UNCERTAIN_COLOUR)
+
+
+def _stretches(mine: Timeline) -> list[tuple[str, float, float]]:
+    """(label, start, length) of runs of one label, s; a gap ends a run."""
+    labels, seconds = mine.labels(), mine.seconds
+    if len(seconds) == 0:
+        return []
+    cuts = np.flatnonzero((np.diff(labels) != 0) | (np.diff(seconds) > GAP_SECONDS)) + 1
+    found = []
+    for rows in np.split(np.arange(len(seconds)), cuts):
+        first, last = rows[0], rows[-1]
+        end = seconds[last] + 0.2
+        if last + 1 < len(seconds) and seconds[last + 1] - seconds[last] <= GAP_SECONDS:
+            end = seconds[last + 1]
+        label = UNCERTAIN if labels[first] < 0 else EXPRESSIONS[int(labels[first])]
+        found.append((label, float(seconds[first]), float(end - seconds[first])))
+    return found

@@ -1,0 +1,221 @@
+"""The Live page: the camera's video with numbered boxes, and beside it what is read from it.
+
+The component keeps its own START and STOP, and is rendered on every run of the page: a run without
+it would end the stream. What changes twice a second is in fragments, so that the video stays still.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+from av import VideoFrame
+from streamlit_webrtc import Translations, WebRtcMode, webrtc_streamer
+
+from fer_demo.errors import FerDemoError
+from fer_demo.live.drawing import Look
+from fer_demo.live.session import Ask, LiveSession
+from fer_demo.types import EXPRESSIONS
+from fer_demo.ui import live_shared, resources
+from fer_demo.ui.gallery import forget_upload, gallery
+from fer_demo.ui.layout import notice
+from fer_demo.ui.live_panel import Outcome, panel
+
+VIDEO = "live-video"
+PREDICTED = "the predicted one"
+
+CONSTRAINTS: dict[Any, Any] = {
+    "video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 15}},
+    "audio": False,  # the component would ask for the microphone too
+}
+WORDS: Translations = {
+    "select_device": "Choose the camera",
+    "device_ask_permission": "The browser asks whether this page may use the camera. Allow it.",
+    "device_not_available": "No camera was found. Connect one and press START again, or take a "
+    "snapshot on another device.",
+    "device_access_denied": "The browser refused the camera. Allow it for this page in the address "
+    "bar and press START again.",
+    "media_api_not_available": "This browser gives no page access to a camera here. Open the app "
+    "over https or on localhost, in a current browser.",
+}
+
+
+def main() -> None:
+    """The page from top to bottom."""
+    st.markdown("# Read expressions as they happen", anchors=False)
+    notice()
+    if not _load():
+        return
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        video, controls, camera = st.container(), st.container(), st.container()
+    with controls:
+        _controls()
+    session, playing = _follow_stream()
+    with video:
+        _stream(session, stop=playing and "live-outcome" in st.session_state)
+    with camera:
+        _snapshot(playing)
+    with right:
+        st.fragment(panel, run_every=0.5 if playing else None)(session, playing)
+
+
+def _load() -> bool:
+    """Load and warm everything before the component is there: its callback must never wait."""
+    try:
+        names = resources.models()
+        name = st.session_state.get("live-model", names[0])
+        with st.spinner("Loading the face detector and the expression model"):
+            detector = live_shared.live_detector()
+            resources.classifier(name if name in names else names[0])
+    except FerDemoError as error:
+        st.error(str(error))
+        return False
+    if detector.notice:
+        st.info(detector.notice)
+    return True
+
+
+def _follow_stream() -> tuple[LiveSession | None, bool]:
+    """The session that belongs to the state of the component: a new one for each START."""
+    state = getattr(st.session_state.get(VIDEO), "state", None)
+    playing = state is not None and (state.playing or state.signalling)
+    session: LiveSession | None = st.session_state.get("live-session")
+    if playing and not st.session_state.get("live-playing"):
+        st.session_state.pop("live-outcome", None)
+        limit = resources.settings().live_seconds
+        session = LiveSession(
+            st.session_state["live-ask"], live_shared.worker(), live_shared.places(), limit
+        )
+        st.session_state["live-session"] = session
+        if not live_shared.places().hold(session):
+            st.session_state["live-outcome"] = Outcome("refused", live_shared.places().sentence())
+    if not playing and session is not None:
+        session.end()
+    st.session_state["live-playing"] = playing
+    return session, playing
+
+
+def _stream(session: LiveSession | None, stop: bool) -> None:
+    """The component.
+
+    Args:
+        session: takes the frames.
+        stop: ask the browser to end the stream that it has.
+    """
+    try:
+        servers = live_shared.relays()
+    except (ConnectionError, ValueError):
+        st.info(
+            "The relay for live video could not be reached, so START may fail in some networks."
+        )
+        servers = []
+    with st.container(key="live-video-box"):
+        webrtc_streamer(
+            key=VIDEO,
+            mode=WebRtcMode.SENDRECV,
+            rtc_configuration={"iceServers": servers},
+            media_stream_constraints=CONSTRAINTS,
+            video_frame_callback=session.receive if session else _as_it_is,
+            on_video_ended=session.end if session else None,
+            async_processing=True,
+            sendback_audio=False,
+            desired_playing_state=False if stop else None,
+            media_toggle_controls=False,
+            video_html_attrs={
+                "autoPlay": True,
+                "controls": False,
+                "muted": True,
+                "style": {"width": "100%", "borderRadius": "8px"},
+            },
+            translations=WORDS,
+        )
+
+
+def _as_it_is(frame: VideoFrame) -> VideoFrame:
+    return frame
+
+
+@st.fragment
+def _controls() -> None:
+    """What changes while the stream runs; the page around it stays as it is."""
+    names = resources.models()
+    with st.container(key="live-controls", gap="small"):
+        with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+            mirror = st.toggle("Mirror", True, key="live-mirror", help="As in a mirror.")
+            blur = st.toggle(
+                "Blur the rest",
+                key="live-blur",
+                help="Blurs everything but the faces that are found.",
+            )
+            overlay = st.toggle(
+                "Evidence",
+                key="live-overlay",
+                help="Purple places speak for the expression, teal ones against it.",
+            )
+        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+            smoothing = st.slider(
+                "Smoothing",
+                0,
+                100,
+                40,
+                5,
+                format="%d %%",
+                key="live-smoothing",
+                width=190,
+                help="None answers at once and flickers. Strong averages over more than a second.",
+            )
+            if overlay:
+                opacity = st.slider(
+                    "Evidence opacity", 0, 100, 60, 5, format="%d %%", key="live-opacity", width=190
+                )
+                chosen = st.selectbox(
+                    "Evidence for", (PREDICTED, *EXPRESSIONS), key="live-class", width=190
+                )
+            else:
+                opacity, chosen = 60, PREDICTED
+            name = names[0]
+            if len(names) > 1:
+                name = st.selectbox("Model", names, key="live-model", width=190)
+    try:
+        classifier = resources.classifier(name)
+    except FerDemoError as error:
+        st.error(str(error))
+        return
+    look = Look(
+        overlay=overlay,
+        expression=None if chosen == PREDICTED else chosen,
+        opacity=opacity / 100,
+        mirror=mirror,
+        blur_others=blur,
+    )
+    ask = Ask(live_shared.live_detector(), classifier, smoothing / 100, look)
+    st.session_state["live-ask"] = ask
+    if (session := st.session_state.get("live-session")) is not None:
+        session.ask = ask
+
+
+def _snapshot(playing: bool) -> None:
+    """The way that needs no live connection; it opens by itself where that cannot be had."""
+    if playing:
+        st.session_state["live-camera"] = False
+        return
+    outcome = st.session_state.get("live-outcome")
+    failed = outcome is not None and outcome.kind == "unreachable"
+    if not failed and not st.session_state.get("live-camera"):
+        st.button(
+            "Take a snapshot instead",
+            key="live-camera-button",
+            type="tertiary",
+            on_click=lambda: st.session_state.update({"live-camera": True}),
+        )
+        return
+    file = st.camera_input("Snapshot", key="live-snapshot", resolution="720p")
+    if file is not None:
+        gallery().add_file(file.getvalue(), "snapshot.jpg")
+        forget_upload(file.file_id)
+        st.switch_page("fer_demo/ui/photo.py")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""Beside the video: how the stream is doing, what is read of each person, and the summary."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_demo.draw import badge, face_colour
+from fer_demo.live.charts import bars, rolling, shares, strips, words
+from fer_demo.live.recording import Timeline
+from fer_demo.live.session import MAX_MOMENTS, LiveSession, Seen, Status
+from fer_demo.ui import live_shared
+
+CONNECT_SECONDS = 12.0
+"""After this long without a frame the connection is given up; people wait no longer than 15 s."""
+
+CHART_CONFIG = {"displayModeBar": False, "staticPlot": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Why a stream ended that nobody stopped."""
+
+    kind: str
+    """"refused", "expired" or "unreachable"."""
+    sentence: str
+
+
+def panel(session: LiveSession | None, playing: bool) -> None:
+    """Everything beside the video; runs twice a second while the stream does."""
+    outcome: Outcome | None = st.session_state.get("live-outcome")
+    status = session.status() if session else None
+    if session and status and playing and outcome is None:
+        outcome = _verdict(session, status)
+        if outcome:
+            st.session_state["live-outcome"] = outcome
+            st.rerun()  # the whole page: the component must be told to stop
+    _status_line(status, playing, outcome)
+    if session is None or status is None:
+        st.caption(
+            "Press START below the video area and allow the camera. Each person gets a number that "
+            "stays while they are in view."
+        )
+    elif playing:
+        _live(session, status)
+    elif status.frames:
+        _summary(session, status)
+
+
+def _verdict(session: LiveSession, status: Status) -> Outcome | None:
+    """Whether the stream has to end now, and why."""
+    if status.refused and not status.frames:
+        return Outcome("refused", live_shared.places().sentence())
+    if session.expired:
+        minutes = session.limit_seconds / 60
+        return Outcome(
+            "expired",
+            f"The stream ended after {minutes:.0f} minutes, since places are few. "
+            "Press START to go on.",
+        )
+    if not status.frames and time.monotonic() - session.born > CONNECT_SECONDS:
+        return Outcome(
+            "unreachable",
+            "No video arrived. Most often a firewall or the network blocks it, and a relay (TURN) "
+            "would have to be set up on this server. Try another network, or take a snapshot here.",
+        )
+    return None
+
+
+def _status_line(status: Status | None, playing: bool, outcome: Outcome | None) -> None:
+    """Always one of: ready, connecting, live, ended, cannot connect."""
+    if outcome and outcome.kind == "unreachable":
+        state, text = "cannot connect", outcome.sentence
+    elif outcome and outcome.kind == "refused":
+        state, text = "no free place", outcome.sentence
+    elif playing and status and status.frames:
+        state, text = "live", f"{status.rate:.0f} frames/s, {1000 * status.delay:.0f} ms delay"
+        if status.silent > 2:
+            text = f"no picture from the camera for {status.silent:.0f} s"
+    elif playing:
+        state, text = "connecting", "waiting for the first picture from the camera"
+    elif outcome:
+        state, text = "ended", outcome.sentence
+    elif status and status.frames:
+        state, text = "ended", f"after {_clock(status.seconds)}"
+    elif status:
+        state, text = "ended", "before a picture came"
+    else:
+        state, text = "ready", "the camera is off"
+    frames = f" · {status.frames} frames" if status and status.frames else ""
+    with st.container(key="live-status", border=True):
+        if outcome:
+            st.markdown(f"**{state.capitalize()}.** {text}")
+        else:
+            st.markdown(f"**{state.capitalize()}:** {text}{frames}")
+
+
+def _live(session: LiveSession, status: Status) -> None:
+    """Bars and the last minute of one person, and the way to keep a moment."""
+    seen = session.seen
+    timeline = session.recording.timeline()
+    now = _present(seen)
+    recent = (
+        timeline.people
+        if status.seconds < 60
+        else tuple(np.unique(timeline.person[timeline.seconds > status.seconds - 60]).tolist())
+    )
+    people = sorted({*now, *recent})
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{_count(len(now))} in view**", width="content")
+        if (
+            st.button(
+                "Save this moment",
+                key="live-save",
+                help="Keeps the picture with its boxes in memory; download it after STOP.",
+            )
+            and session.save_moment() is None
+        ):
+            st.toast(f"{MAX_MOMENTS} moments are kept at most.")
+        if session.moments:
+            st.caption(f"{len(session.moments)} saved", width="content")
+    if not people:
+        st.caption("No face yet. Look at the camera, nearer or in better light.")
+        return
+    person = people[0]
+    if len(people) > 1:
+        chosen = st.session_state.get("live-person")
+        if chosen not in people:
+            st.session_state["live-person"] = now[0] if now else people[0]
+        person = st.pills("Person", people, key="live-person", required=True)
+    _person_now(session, seen, timeline, person)
+    st.plotly_chart(
+        rolling(timeline, person, status.seconds),
+        key="live-rolling",
+        config=CHART_CONFIG,
+        alt=f"Probabilities of person {person} over the last minute.",
+    )
+    st.caption(f"Model: {session.ask.classifier.name}")
+
+
+def _present(seen: Seen | None) -> list[int]:
+    if seen is None or seen.analysis.faces.track_id is None:
+        return []
+    return seen.analysis.faces.track_id.tolist()
+
+
+def _person_now(session: LiveSession, seen: Seen | None, timeline: Timeline, person: int) -> None:
+    """The seven bars of a person, or when they were last seen."""
+    now = _present(seen)
+    below = session.ask.classifier.uncertain_below
+    if seen is not None and person in now:
+        face = now.index(person)
+        probs, colour = seen.analysis.predictions.probs[face], face_colour(seen.analysis, face)
+        text = words(probs, below)
+        warnings = seen.analysis.warnings[face]
+    else:
+        mine = timeline.of(person)
+        probs = mine.probs[-1] if len(mine) else np.full(7, 1 / 7, np.float32)
+        text, colour, warnings = "Not in view", None, ()
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="head-live"):
+        st.image(badge(person, colour), alt=f"Person {person}")
+        st.markdown(f"##### {text}", anchors=False, width="content")
+        for warning in warnings:
+            st.badge(warning, color="gray")
+    st.plotly_chart(
+        bars(probs),
+        key="live-bars",
+        config=CHART_CONFIG,
+        alt=f"Person {person}. {text}.",
+    )
+
+
+def _summary(session: LiveSession, status: Status) -> None:
+    """What is left of a stream: who showed what, when; files; saved moments."""
+    timeline = session.recording.timeline()
+    model = session.ask.classifier.name
+    if not len(timeline):
+        st.markdown("No face was seen. Look at the camera, nearer or in better light.")
+    else:
+        people = len(timeline.people)
+        st.markdown(f"**{_count(people)} in {_clock(status.seconds)}**")
+        for figure, key, alt in (
+            (strips(timeline), "live-strips", "For each person, which expression was shown when."),
+            (shares(timeline), "live-shares", "For each person, the share of time per expression."),
+        ):
+            st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt=alt)
+    with st.container(horizontal=True, gap="xsmall", key="live-downloads"):
+        st.download_button(
+            "CSV", timeline.to_csv, "live.csv", "text/csv", key="live-csv", on_click="ignore"
+        )
+        st.download_button(
+            "JSON",
+            lambda: timeline.to_json(model),
+            "live.json",
+            "application/json",
+            key="live-json",
+            on_click="ignore",
+        )
+        last = session.last_picture()
+        if last is not None:
+            st.download_button(
+                "Last picture (PNG)",
+                lambda: _png(last),
+                "live.png",
+                "image/png",
+                key="live-png",
+                on_click="ignore",
+            )
+        st.button("Clear", key="live-clear", help="Deletes this stream.", on_click=_clear)
+    st.caption("Kept in memory for this page only. Nothing was written to disk.")
+    _moments(session)
+
+
+def _moments(session: LiveSession) -> None:
+    if not session.moments:
+        return
+    st.markdown("**Saved moments**")
+    with st.container(horizontal=True, gap="small", key="live-moments"):
+        for index, moment in enumerate(session.moments):
+            with st.container(width=168, gap="xxsmall"):
+                st.image(moment.rgb, width=168, alt=f"The picture at {_clock(moment.seconds)}")
+                st.download_button(
+                    f"At {_clock(moment.seconds)}",
+                    partial(_png, moment.rgb),
+                    f"live-{moment.seconds:.0f}s.png",
+                    "image/png",
+                    key=f"live-moment-{index}",
+                    on_click="ignore",
+                    width="stretch",
+                )
+
+
+def _clear() -> None:
+    """Forget the stream and all that was seen."""
+    for key in ("live-session", "live-outcome", "live-person"):
+        st.session_state.pop(key, None)
+
+
+def _png(rgb: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _count(number: int) -> str:
+    return f"{number} {'person' if number == 1 else 'people'}"

@@ -1,0 +1,38 @@
+"""What all live streams of the process share. A module of its own: a page is run anew each time."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import streamlit as st
+
+from fer_demo.faces import FaceDetector, load_detector
+from fer_demo.live.places import Places
+from fer_demo.live.turn import ice_servers
+from fer_demo.live.worker import Worker
+from fer_demo.ui import resources
+
+
+@st.cache_resource(show_spinner=False)
+def worker() -> Worker:
+    """The one of this process."""
+    return Worker()
+
+
+@st.cache_resource(show_spinner=False)
+def places() -> Places:
+    """The streams that may run at once, of all sessions together."""
+    return Places(resources.settings().live_places)
+
+
+@st.cache_resource(show_spinner=False)
+def live_detector() -> FaceDetector:
+    """One of its own: a large photo would hold up every frame while it is searched."""
+    return load_detector(resources.settings())
+
+
+@st.cache_data(ttl=1800, show_spinner=False)
+def relays() -> list[dict[str, Any]]:
+    """Fetched again before they expire; an error is raised and so never cached."""
+    return ice_servers(os.environ)
