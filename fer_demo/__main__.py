@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from fer_demo import bench
 from fer_demo.classifier import Predictor, load_classifier
 from fer_demo.errors import FerDemoError
 from fer_demo.export import annotated_png, to_csv, to_record
@@ -37,9 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, help="of the faces")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.add_argument("--out", type=Path, metavar="DIR", help="annotated pictures and a CSV")
+    bench.add_arguments(commands.add_parser("bench", help="measure the app on this machine"))
     given = parser.parse_args(arguments)
     try:
-        return _analyse(given)
+        return bench.run(given) if given.command == "bench" else _analyse(given)
     except FerDemoError as error:
         print(error, file=sys.stderr)
         return 2

@@ -168,7 +168,7 @@ class LiveSession:
         if newest is None:
             return
         sequence, arrived, rgb = newest
-        analysis = self._analyse(Photo(rgb), arrived)
+        analysis = self.analyse(Photo(rgb), arrived)
         if len(analysis):
             # The scale follows slowly, so that colours do not flicker.
             scale = evidence_scale(analysis)
@@ -180,7 +180,8 @@ class LiveSession:
             self._results.append(time.monotonic())
             self._change.notify_all()
 
-    def _analyse(self, photo: Photo, now: float) -> Analysis:
+    def analyse(self, photo: Photo, now: float) -> Analysis:
+        """Find, number and read the faces of the frame that came at `now`, s."""
         ask, start = self.ask, time.perf_counter()
         faces = ask.detector.detect(photo, DEFAULT_THRESHOLD, LIVE_SIDES)
         faces, left_out = largest(faces, MAX_LIVE_FACES)

@@ -1,0 +1,224 @@
+"""A visitor without a browser: speaks Streamlit's protocol, and WebRTC where it shows a camera.
+
+What it measures is the real server over real sockets; only the pixels on a screen are missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import websockets
+from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import VideoFrame
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from fer_demo.bench.film import frame
+
+FILM_FRAMES = 45
+
+
+class Film(VideoStreamTrack):
+    """A camera: the film of `faces` moving faces at 15 frames a second, forth and back."""
+
+    def __init__(self, faces: int):
+        super().__init__()
+        forth = [frame(faces, k / 15) for k in range(FILM_FRAMES)]
+        self._frames = [
+            VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+            for rgb in (*forth, *forth[::-1])
+        ]
+        self._began: float | None = None
+        self._sent = 0
+
+    async def recv(self) -> VideoFrame:
+        """The next frame, when it is due."""
+        if self._began is None:
+            self._began = time.monotonic()
+        self._sent += 1
+        await asyncio.sleep(max(0.0, self._began + self._sent / 15 - time.monotonic()))
+        next_frame = self._frames[self._sent % len(self._frames)]
+        next_frame.pts, next_frame.time_base = 6000 * self._sent, Fraction(1, 90000)
+        return next_frame
+
+
+class Visitor:
+    """One browser session; use it as an asynchronous context."""
+
+    def __init__(self, url: str, page: str = "", query: str = "", deaf: bool = False):
+        self.url, self.page, self.query = url, page, query
+        self._deaf = deaf  # never takes the answer, so that no connection comes about
+        self.texts: dict[tuple[int, ...], str] = {}
+        """The last text at each place of the page."""
+        self.kinds: set[str] = set()
+        """Kinds of elements that have been seen."""
+        self.received = 0
+        """Video frames that came back."""
+        self._cache: dict[str, ForwardMsg] = {}
+        self._component: tuple[str, dict[str, Any]] | None = None
+        self._value: dict[str, Any] = {"playing": False, "sdpOffer": "", "iceCandidates": {}}
+        self._page_hash = ""
+        self._rerunning: dict[str, asyncio.Task[None]] = {}
+        self.peer: RTCPeerConnection | None = None
+        """The connection between START and STOP."""
+        self._answered = False
+
+    async def __aenter__(self) -> Visitor:
+        address = self.url.replace("http", "ws", 1) + "/_stcore/stream"
+        self._socket = await websockets.connect(
+            address, subprotocols=[websockets.Subprotocol("streamlit")], max_size=None
+        )
+        self._reading = asyncio.create_task(self._read())
+        await self._rerun()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    async def leave(self, politely: bool = True) -> None:
+        """End everything; impolitely as a killed tab does, without a word to anybody."""
+        for task in (*self._rerunning.values(), self._reading):
+            task.cancel()
+        if self.peer is not None:
+            if not politely:
+                for transceiver in self.peer.getTransceivers():
+                    transceiver.sender.transport.transport._connection._protocols.clear()
+            await self.peer.close()
+        if politely:
+            await self._socket.close()
+        else:
+            self._socket.transport.abort()
+
+    async def until(self, holds: Callable[[], object], seconds: float = 60.0) -> float:
+        """Wait until something holds; the seconds that it took.
+
+        Raises:
+            TimeoutError: it did not.
+        """
+        start = time.monotonic()
+        while not holds():
+            if self._reading.done():
+                self._reading.result()
+            if time.monotonic() - start > seconds:
+                raise TimeoutError("It did not come.")
+            await asyncio.sleep(0.02)
+        return time.monotonic() - start
+
+    def says(self, words: str) -> bool:
+        """Whether a text on the page holds these words."""
+        return any(words in text for text in self.texts.values())
+
+    # --- the camera -----------------------------------------------------------------------------
+
+    async def start(self, camera: VideoStreamTrack) -> None:
+        """Press START."""
+        await self.until(lambda: self._component)
+        self._answered = False
+        self.peer = peer = RTCPeerConnection()
+        peer.addTransceiver(camera, direction="sendrecv")
+
+        @peer.on("track")
+        def on_track(track: Any) -> None:
+            self._receiving = asyncio.create_task(self._receive(track))
+
+        @peer.on("connectionstatechange")
+        async def on_state() -> None:
+            if peer.connectionState == "connected":
+                await self._tell(playing=True, offer="")
+
+        await peer.setLocalDescription(await peer.createOffer())
+        offer = {"sdp": peer.localDescription.sdp, "type": peer.localDescription.type}
+        await self._tell(playing=False, offer=offer)
+
+    async def stop(self) -> None:
+        """Press STOP."""
+        if self.peer is not None:
+            await self.peer.close()
+            self.peer = None
+        await self._tell(playing=False, offer="")
+
+    async def _receive(self, track: Any) -> None:
+        try:
+            while True:
+                await track.recv()
+                self.received += 1
+        except MediaStreamError:
+            return
+
+    async def _tell(self, playing: bool, offer: Any) -> None:
+        self._value = {"playing": playing, "sdpOffer": offer, "iceCandidates": {}}
+        await self._rerun()
+
+    # --- Streamlit's protocol -------------------------------------------------------------------
+
+    async def _rerun(self, fragment: str = "") -> None:
+        message = BackMsg()
+        message.rerun_script.query_string = self.query
+        message.rerun_script.page_script_hash = self._page_hash
+        message.rerun_script.page_name = self.page
+        if fragment:
+            message.rerun_script.fragment_id = fragment
+            message.rerun_script.is_auto_rerun = True
+        if self._component is not None:
+            state = message.rerun_script.widget_states.widgets.add()
+            state.id, state.json_value = self._component[0], json.dumps(self._value)
+        await self._socket.send(message.SerializeToString())
+
+    async def _read(self) -> None:
+        async for data in self._socket:
+            message = ForwardMsg()
+            message.ParseFromString(data if isinstance(data, bytes) else data.encode())
+            if message.WhichOneof("type") == "ref_hash":
+                message = self._cache.get(message.ref_hash, message)
+            elif message.metadata.cacheable:
+                self._cache[message.hash] = message
+            await self._take(message)
+
+    async def _take(self, message: ForwardMsg) -> None:
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            if not message.metadata.run.fragment_ids:  # a full run ends what repeats
+                self._stop_rerunning()
+        elif kind == "navigation":
+            self._page_hash = message.navigation.page_script_hash
+        elif kind == "auto_rerun":
+            fragment, interval = message.auto_rerun.fragment_id, message.auto_rerun.interval
+            if fragment not in self._rerunning:
+                self._rerunning[fragment] = asyncio.create_task(self._every(interval, fragment))
+        elif kind == "stop_auto_rerun":
+            self._stop_rerunning()
+        elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
+            element = message.delta.new_element
+            name = element.WhichOneof("type") or ""
+            self.kinds.add(name)
+            if name == "markdown":
+                self.texts[tuple(message.metadata.delta_path)] = element.markdown.body
+            elif name == "component_instance":
+                arguments = json.loads(element.component_instance.json_args)
+                self._component = (element.component_instance.id, arguments)
+                await self._follow(arguments)
+
+    def _stop_rerunning(self) -> None:
+        for task in self._rerunning.values():
+            task.cancel()
+        self._rerunning.clear()
+
+    async def _every(self, interval: float, fragment: str) -> None:
+        while True:
+            await asyncio.sleep(interval)
+            await self._rerun(fragment)
+
+    async def _follow(self, arguments: dict[str, Any]) -> None:
+        """What the component in the page would do: take the answer, stop when it is told to."""
+        answer = arguments.get("sdp_answer_json")
+        if answer and self.peer is not None and not self._answered and not self._deaf:
+            self._answered = True
+            await self.peer.setRemoteDescription(RTCSessionDescription(**json.loads(answer)))
+        if arguments.get("desired_playing_state") is False and self.peer is not None:
+            asyncio.get_running_loop().create_task(self.stop())
