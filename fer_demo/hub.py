@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 CONTACT_SECONDS = 6.0
 """Within which the Hub must have given a first answer: without network a person should not wait
-for the whole deadline. Includes the start of the process that asks."""
+for the whole deadline."""
 
 SILENCE_SECONDS = 30.0
 """For so long after it could not be reached the Hub is not asked again: several models and the
@@ -174,7 +174,12 @@ def _start(request: dict[str, Any]) -> subprocess.Popen[str]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(paths),
+                # The client would first ask the Hub what to report about its environment.
+                "HF_HUB_DISABLE_TELEMETRY": "1",
+            },
         )
     except OSError:
         raise HubError("no further process can be started here.", "temporary") from None
@@ -191,11 +196,10 @@ def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) 
 def _follow(
     lines: queue.SimpleQueue[str | None], end: float, deadline: float, progress: Progress | None
 ) -> str:
-    contact = False
-    first = min(end, time.monotonic() + CONTACT_SECONDS)
+    limit, contact = end, False
     while True:
         try:
-            line = lines.get(timeout=max(0.0, (end if contact else first) - time.monotonic()))
+            line = lines.get(timeout=max(0.0, limit - time.monotonic()))
         except queue.Empty:
             if contact:
                 raise _too_slow(deadline) from None
@@ -207,8 +211,11 @@ def _follow(
             return str(said["commit"])
         if "failed" in said:
             raise HubError(said["failed"], said["kind"])
-        contact = True
-        if progress and "done" in said:
+        if said.get("state") == "ready":
+            limit = min(end, time.monotonic() + CONTACT_SECONDS)
+        elif said.get("state") == "contact":
+            limit, contact = end, True
+        elif progress:
             progress(said["done"], said["total"])
 
 

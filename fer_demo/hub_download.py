@@ -3,7 +3,8 @@
 `huggingface_hub` has no deadline: it waits for ever on a server that drips, and for minutes in its
 retries. Takes one JSON request as its argument, writes one JSON object a line:
 
-    {"contact": true}                        the Hub has answered
+    {"state": "ready"}                       this program has started and asks the Hub
+    {"state": "contact"}                     the Hub has answered
     {"done": 1048576, "total": 22405014}     bytes of the last file asked for
     {"commit": "3cc2..."}                    all files are in the cache; the last line
     {"failed": "...", "kind": "temporary"}   the arguments of a HubError; the last line
@@ -39,7 +40,7 @@ from huggingface_hub.utils import tqdm
 from fer_demo.hub import UNREACHABLE, Kind
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT)
 REPORT_EVERY = 0.1
 """Seconds between two progress lines."""
 
@@ -83,19 +84,24 @@ def main() -> None:
     watchdog = threading.Timer(request["deadline"] + 5, os._exit, [1])
     watchdog.daemon = True
     watchdog.start()
+    wanted, contact = request["fetch"], False
     try:
-        _say(
-            commit=_fetch(request["repo"], request["files"], request["revision"], request["cache"])
+        _say(state="ready")
+        # hf_hub_download repeats a failed first request for half a minute: ask once before.
+        get_hf_file_metadata(
+            hf_hub_url(wanted["repo"], wanted["files"][0], revision=wanted["revision"])
         )
+        contact = True
+        _say(state="contact")
+        _say(commit=_fetch(**wanted))
     except Exception as error:  # whatever it is, the person gets a sentence
-        reason, kind = _reason(error, request["fetch"]["repo"], request["fetch"]["revision"])
+        reason, kind = _reason(error, wanted["repo"], wanted["revision"])
+        if contact and kind == "unreachable":
+            reason, kind = "the connection broke off. Start again to fetch it anew.", "temporary"
         _say(failed=reason, kind=kind)
 
 
 def _fetch(repo: str, files: list[str], revision: str | None, cache: str) -> str:
-    # hf_hub_download repeats a failed first request for half a minute: ask once before.
-    get_hf_file_metadata(hf_hub_url(repo, files[0], revision=revision))
-    _say(contact=True)
     for file in files:
         bar = _Report if file == files[-1] else None
         path = hf_hub_download(repo, file, revision=revision, cache_dir=cache, tqdm_class=bar)
