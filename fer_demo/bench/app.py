@@ -1,93 +1,77 @@
-"""The app as people start it: seconds to the first prediction, memory with one stream."""
+"""The app as people start it: seconds to the first prediction, memory with one stream.
+
+What visits it is `benchmarks/visitor.py`, in a process of its own.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from fer_demo.bench.client import Film, Visitor
-
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 120.0
-STREAM_SECONDS = 15.0
 
 
-@contextmanager
-def server(**environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """`streamlit run app.py` on a free port: its address and its process."""
+def measure() -> Mapping[str, float | None]:
+    """first_prediction_s (from the command to the first face's chart), peak_memory_gb, and
+    webrtc_fps (frames that came back a second, of 15 sent); None where a visit failed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    visitor = _visitor("first", url)  # loaded before the clock starts
+    start = time.time()
+    server = _serve(port)
+    try:
+        first = _number(visitor)
+        rate = _number(_visitor("stream", url))
+        peak = peak_memory(server.pid)
+    finally:
+        server.terminate()
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+    return {
+        "first_prediction_s": None if first is None else first - start,
+        "peak_memory_gb": peak,
+        "webrtc_fps": rate,
+    }
+
+
+def _serve(port: int) -> subprocess.Popen[bytes]:
     options = ["--server.headless=true", f"--server.port={port}", "--server.address=127.0.0.1",
                "--server.fileWatcherType=none"]  # fmt: skip
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), *options],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "FER_ICE_SERVERS": "[]", **environment},
+        env={**os.environ, "FER_ICE_SERVERS": "[]"},
     )
-    try:
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
 
 
-def wait_until_up(url: str) -> None:
-    """Until the health check answers.
-
-    Raises:
-        TimeoutError: it does not.
-    """
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()  # noqa: S310
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise TimeoutError("The app did not start.")
+def _visitor(what: str, url: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.visitor", what, url],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    if process.stdout is not None:
+        process.stdout.readline()
+    return process
 
 
-def measure() -> Mapping[str, float | None]:
-    """first_prediction_s (from the command to the first face's chart) and peak_memory_gb."""
-    start = time.monotonic()
-    with server() as (url, process):
-        wait_until_up(url)
-        first = asyncio.run(_first_prediction(url, start))
-        rate = asyncio.run(_one_stream(url))
-        peak = peak_memory(process.pid)
-    return {"first_prediction_s": first, "peak_memory_gb": peak, "webrtc_fps": rate}
-
-
-async def _first_prediction(url: str, start: float) -> float:
-    async with Visitor(url, query="example=one") as visitor:
-        await visitor.until(lambda: "plotly_chart" in visitor.kinds, START_SECONDS)
-    return time.monotonic() - start
-
-
-async def _one_stream(url: str) -> float:
-    """Frames that came back a second."""
-    async with Visitor(url, page="live") as visitor:
-        await visitor.start(Film(1))
-        await visitor.until(lambda: visitor.received > 5, START_SECONDS)
-        before, start = visitor.received, time.monotonic()
-        await asyncio.sleep(STREAM_SECONDS)
-        rate = (visitor.received - before) / (time.monotonic() - start)
-        await visitor.stop()
-    return rate
+def _number(visitor: subprocess.Popen[str]) -> float | None:
+    """What it printed last."""
+    lines = (visitor.communicate()[0] or "").split()
+    return float(lines[-1]) if visitor.returncode == 0 and lines else None
 
 
 def peak_memory(process: int) -> float | None:

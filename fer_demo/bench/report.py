@@ -109,5 +109,6 @@ def as_text(figures: Mapping[str, Any]) -> str:
     )
     if photo["fer_photo_ms"] is not None:
         lines[-1] += f"; fer {photo['fer_photo_ms']:.0f} ms, {photo['fer_crowd_recall']:.2f}"
-    lines.append(f"one stream through WebRTC: {figures['webrtc_fps']:.1f} frames/s of 15 sent")
+    if figures["webrtc_fps"] is not None:
+        lines.append(f"one stream through WebRTC: {figures['webrtc_fps']:.1f} frames/s of 15 sent")
     return "\n".join(lines)

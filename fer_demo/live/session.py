@@ -173,8 +173,10 @@ class LiveSession:
             # The scale follows slowly, so that colours do not flicker.
             scale = evidence_scale(analysis)
             self._scale = scale if self._scale == 0 else self._scale + 0.05 * (scale - self._scale)
-        self.recording.add(analysis, arrived - self._first)
         with self._change:
+            if self._ended:
+                return
+            self.recording.add(analysis, arrived - self._first)
             self._seen = Seen(sequence, arrived, analysis, self._scale or 1.0)
             self._analysed += 1
             self._results.append(time.monotonic())

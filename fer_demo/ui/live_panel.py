@@ -115,15 +115,16 @@ def _live(session: LiveSession, status: Status) -> None:
     people = sorted({*now, *recent})
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{_count(len(now))} in view**", width="content")
-        if (
-            st.button(
-                "Save this moment",
-                key="live-save",
-                help="Keeps the picture with its boxes in memory; download it after STOP.",
-            )
-            and session.save_moment() is None
-        ):
-            st.toast(f"{MAX_MOMENTS} moments are kept at most.")
+        # A callback: a run of the body may be cut short by the next one, half a second later.
+        st.button(
+            "Save this moment",
+            key="live-save",
+            help=f"Keeps the picture with its boxes in memory, {MAX_MOMENTS} at most. Download it "
+            "after STOP.",
+            disabled=len(session.moments) >= MAX_MOMENTS,
+            on_click=_keep,
+            args=(session,),
+        )
         if session.moments:
             st.caption(f"{len(session.moments)} saved", width="content")
     if not people:
@@ -143,6 +144,10 @@ def _live(session: LiveSession, status: Status) -> None:
         alt=f"Probabilities of person {person} over the last minute.",
     )
     st.caption(f"Model: {session.ask.classifier.name}")
+
+
+def _keep(session: LiveSession) -> None:
+    session.save_moment()
 
 
 def _present(seen: Seen | None) -> list[int]:

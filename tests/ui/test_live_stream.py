@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_demo.bench.client import Film, Visitor
+from benchmarks.visitor import Film, Visitor
 from tests.ui.live_app import serve
 
 

@@ -1,13 +1,18 @@
 """A visitor without a browser: speaks Streamlit's protocol, and WebRTC where it shows a camera.
 
 What it measures is the real server over real sockets; only the pixels on a screen are missing.
+
+    python -m benchmarks.visitor first URL    waits for the app, then for its first prediction
+    python -m benchmarks.visitor stream URL   one camera for 15 s
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -222,3 +227,50 @@ class Visitor:
             await self.peer.setRemoteDescription(RTCSessionDescription(**json.loads(answer)))
         if arguments.get("desired_playing_state") is False and self.peer is not None:
             asyncio.get_running_loop().create_task(self.stop())
+
+
+def wait_until_up(url: str, seconds: float = 120.0) -> None:
+    """Until the health check answers.
+
+    Raises:
+        TimeoutError: it does not.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()  # noqa: S310
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError("The app did not start.")
+
+
+async def first_prediction(url: str) -> float:
+    """When the chart of the first face came, s since the epoch."""
+    async with Visitor(url, query="example=one") as visitor:
+        await visitor.until(lambda: "plotly_chart" in visitor.kinds, 120)
+        return time.time()
+
+
+async def stream(url: str, seconds: float = 15.0) -> float:
+    """Frames that came back a second."""
+    async with Visitor(url, page="live") as visitor:
+        await visitor.start(Film(1))
+        await visitor.until(lambda: visitor.received > 5, 120)
+        before, start = visitor.received, time.monotonic()
+        await asyncio.sleep(seconds)
+        rate = (visitor.received - before) / (time.monotonic() - start)
+        await visitor.stop()
+    return rate
+
+
+def main() -> None:
+    """Print "ready" once loaded, then one number."""
+    what, url = sys.argv[1:]
+    print("ready", flush=True)
+    wait_until_up(url)
+    print(asyncio.run(first_prediction(url) if what == "first" else stream(url)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
