@@ -9,6 +9,7 @@ from fer_demo.ui.layout import ICON, frame
 PAGES = (
     st.Page("fer_demo/ui/photo.py", title="Photo", url_path="photo", default=True),
     st.Page("fer_demo/ui/live.py", title="Live", url_path="live"),
+    st.Page("fer_demo/ui/models.py", title="Models", url_path="models"),
     st.Page("fer_demo/ui/about.py", title="About", url_path="about"),
 )
 

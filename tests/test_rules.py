@@ -23,6 +23,7 @@ draw and charts, from each other's left)."""
 ALIASES = {
     "hub": "weights", "hub_download": "weights", "verify": "weights",
     "models": "pipeline", "examples": "ui", "bench": "__main__",
+    "measured": "charts", "model_charts": "charts", "faithfulness_charts": "charts",
 }  # fmt: skip
 """Modules that share a step with a room of the list."""
 

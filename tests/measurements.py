@@ -1,0 +1,87 @@
+"""What training writes beside a model's weights, by its own functions, of made-up logits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from fer_demo.types import EXPRESSIONS, FERPLUS_EXPRESSIONS
+from training.calibrate import confidence_table, head_calibration, held_out_threshold
+from training.corruptions import CORRUPTIONS
+from training.explain import REFERENCES, SIGNS, gains, interval
+from training.metrics import cross_fitted, folds_of, head_report, softmax
+
+N = 800
+
+
+def write_measurements(
+    folder: Path, parts: tuple[str, ...] = ("evaluation", "faithfulness")
+) -> None:
+    """config.json with a calibration, and the JSON files named in `parts`; no weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(0)
+    label = np.arange(N) % 7
+    logits = generator.normal(0, 1, (N, 7)).astype(np.float32)
+    logits[np.arange(N), label] += 2.5
+    fold = folds_of(np.arange(N))
+    held = softmax(cross_fitted(logits, label, fold))
+    right = held.argmax(1) == label
+    calibration = head_calibration(logits, label, fold) | {
+        "target_accuracy": 0.95,
+        "at_threshold": held_out_threshold(held.max(1), right, fold, 0.95),
+    }
+    config = {
+        "architecture": "resnet18",
+        "pretrained_cfg": {"input_size": [1, 96, 96], "license": "research use"},
+        "fer_demo": {
+            "temperature": {"fer2013": 1.2, "ferplus8": 0.8, "ferplus7": 0.8},
+            "uncertain_below": 0.52,
+            "recipe": {"epochs_done": 3},
+            "calibration": {"ferplus7": calibration | confidence_table(held, label)},
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    if "evaluation" in parts:
+        eight = np.concatenate([logits, generator.normal(0, 1, (N, 1)).astype(np.float32)], axis=1)
+        heads = {
+            "fer2013": head_report(logits, label, EXPRESSIONS, np.arange(N)),
+            "ferplus8": head_report(eight, label, FERPLUS_EXPRESSIONS, np.arange(N)),
+            "ferplus7": head_report(logits, label, EXPRESSIONS, np.arange(N)),
+        }
+        heads["ferplus7"]["corruptions"] = {
+            kind: [0.8 - 0.02 * i, 0.7 - 0.03 * i, 0.6 - 0.05 * i]
+            for i, kind in enumerate(CORRUPTIONS)
+        }
+        document = {"split": "public_test", "tta": False, "results": {folder.name: heads}}
+        (folder / "evaluation.json").write_text(json.dumps(document))
+    if "faithfulness" in parts:
+        (folder / "faithfulness.json").write_text(json.dumps(_faithfulness(generator)))
+
+
+def _faithfulness(generator: np.random.Generator) -> dict:
+    better = {"evidence": 0.1, "layer_cam": 0.08, "occlusion": 0.12, "grad_cam": 0.1}
+    measured = {
+        name: {
+            measure: generator.normal(0.4 + sign * better.get(name, 0.0), 0.05, 100)
+            for measure, sign in SIGNS.items()
+        }
+        for name in ("evidence", "layer_cam", "occlusion", *REFERENCES)
+    }
+    return {
+        "images": 100,
+        "default": "evidence",
+        "methods": {
+            name: {measure: interval(values) for measure, values in figures.items()}
+            | {"grid": [6, 6], "seconds_a_face": 0.01}
+            for name, figures in measured.items()
+        },
+        "gains": {name: gains(measured, name) for name in measured if name not in REFERENCES},
+        "randomisation": {
+            "evidence": [
+                {"stage": stage} | interval(generator.normal(mean, 0.2, 100))
+                for stage, mean in (("fc", 0.4), ("layer4", 0.2), ("conv1", 0.05))
+            ]
+        },
+    }
