@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -66,13 +65,13 @@ def test_a_head_on_its_side_is_turned_to_within_fifteen_degrees() -> None:
 def test_detected_crops_have_fer2013s_own_framing(fer2013: Path, yunet_file: Path) -> None:
     """300 images at 4x through detection: where the right crop is the whole picture."""
     from training.data import read_split
+    from training.framing import enlarged
 
     grey = read_split(fer2013, "public_test").grey
     chosen = np.random.default_rng(1).choice(len(grey), 300, replace=False)
     detector, moved = YuNet(yunet_file), []
     for pixels in grey[chosen]:
-        large = cv2.resize(pixels, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
-        photo = Photo(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB))
+        photo = enlarged(pixels)
         faces = detector.detect(photo)
         if len(faces) == 0:
             continue

@@ -1,0 +1,127 @@
+"""`python -m fer_demo analyse`, as a person runs it, on the weights that ship."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from fer_demo.types import EXPRESSIONS
+from fer_demo.weights import DETECTOR_FILE, DETECTOR_REPO, DETECTOR_REVISION
+from tests.conftest import ROOT
+from tests.hub_server import HubServer
+
+
+def analyse(
+    *arguments: object, endpoint: str, cache: Path
+) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
+    """A process of its own, against this Hub; what it printed as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "fer_demo", "analyse", *map(str, arguments), "--json"],
+        env=os.environ | {"HF_ENDPOINT": endpoint, "HF_HUB_CACHE": str(cache)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def analysed(
+    photos: Path, yunet_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]], Path]:
+    """The photographs and a file that is none, with YuNet served by a Hub on loopback."""
+    folder = tmp_path_factory.mktemp("cli")
+    broken = folder / "notes.jpg"
+    broken.write_text("not a picture")
+    out = folder / "out"
+    with HubServer() as hub:
+        files = {DETECTOR_FILE: yunet_file.read_bytes()}
+        hub.commit(DETECTOR_REPO, files, oid=DETECTOR_REVISION)
+        given = (photos / "obama.jpg", broken, photos / "two_people.jpg", "--out", out)
+        done, records = analyse(*given, endpoint=hub.url, cache=folder / "cache")
+    return done, records, out
+
+
+def test_a_smiling_face_is_found_and_called_happy(analysed: Any) -> None:
+    _, records, _ = analysed
+    (face,) = records[0]["faces"]
+    assert records[0]["detector"] == "yunet"
+    assert (records[0]["width"], records[0]["height"]) == (910, 1137)
+    assert face["label"] == "happy"
+    assert not face["uncertain"]
+    assert len(face["landmarks"]) == 5
+    assert tuple(face["probabilities"]) == EXPRESSIONS
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    x1, y1, x2, y2 = face["box"]
+    assert (x1, y1) == pytest.approx((373, 92), abs=25)
+    assert (x2, y2) == pytest.approx((607, 414), abs=25)
+
+
+def test_two_people_are_two_faces_left_to_right(analysed: Any) -> None:
+    _, records, _ = analysed
+    faces = records[2]["faces"]
+    assert [face["id"] for face in faces] == [1, 2]
+    assert faces[0]["box"][0] < faces[1]["box"][0]
+
+
+def test_a_file_that_is_no_picture_is_named_and_the_others_go_on(analysed: Any) -> None:
+    done, records, _ = analysed
+    assert set(records[1]) == {"image", "error"}
+    assert records[1]["error"].startswith("notes.jpg was not read: ")
+    assert len(records) == 3
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_annotated_pictures_and_a_table_are_written(analysed: Any) -> None:
+    _, _, out = analysed
+    assert sorted(p.name for p in out.iterdir()) == [
+        "001-obama.png",
+        "003-two_people.png",
+        "faces.csv",
+    ]
+    assert Image.open(out / "001-obama.png").size == (910, 1137)
+    rows = list(csv.DictReader((out / "faces.csv").read_text("utf-8-sig").splitlines()))
+    assert len(rows) == 3
+
+
+def test_a_pipe_sees_no_progress_bar(analysed: Any) -> None:
+    done, _, _ = analysed
+    assert done.stderr == ""
+
+
+def test_without_network_the_simpler_detector_answers_in_time(photos: Path, tmp_path: Path) -> None:
+    start = time.monotonic()
+    unreachable = "http://127.0.0.1:9"
+    done, records = analyse(photos / "obama.jpg", endpoint=unreachable, cache=tmp_path)
+    seconds = time.monotonic() - start
+    assert records[0]["detector"] == "haar"
+    assert records[0]["faces"][0]["label"] == "happy"
+    assert done.returncode == 0
+    assert done.stderr.startswith("Using the simpler face detector: ")
+    assert seconds < 15
+
+
+def test_a_folder_is_walked_and_an_unknown_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "deep" / "plain.png")
+    (tmp_path / "deep" / "readme.txt").write_text("not tried")
+    unreachable = "http://127.0.0.1:9"
+    done, records = analyse(tmp_path, endpoint=unreachable, cache=tmp_path / "cache")
+    assert [record["faces"] for record in records] == [[]]
+    assert done.returncode == 0
+    done, records = analyse(tmp_path, "--model", "x", endpoint=unreachable, cache=tmp_path / "c")
+    assert done.returncode == 2
+    assert records == []
+    assert "x" in done.stderr
+    assert "Traceback" not in done.stderr
