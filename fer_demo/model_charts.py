@@ -169,32 +169,22 @@ def confusion(result: Json, *, counts: bool) -> Chart:
         z=100 * rates,
         x=names,
         y=names,
+        text=np.char.mod("%.0f", shown),
+        texttemplate="%{text}",
         customdata=sentences,
         hovertemplate="%{customdata}<extra></extra>",
-        colorscale=[[0, "#EEF1F4"], [1, "#2B3440"]],
+        # Half transparent: the theme's ink, dark or light, reads on every cell.
+        colorscale=[[0, "rgba(112,129,150,0.06)"], [1, "rgba(112,129,150,0.62)"]],
         zmin=0,
         zmax=100,
         xgap=2,
         ygap=2,
         showscale=False,
     )
-    # The page's theme would give numbers in cells its own ink, unreadable on half of them.
-    numbers = [
-        {
-            "x": b,
-            "y": a,
-            "text": f"{shown[i, j]:.0f}",
-            "showarrow": False,
-            "font": {"color": "#FFFFFF" if rates[i, j] > 0.45 else "#1B222B"},
-        }
-        for i, a in enumerate(names)
-        for j, b in enumerate(names)
-    ]
     figure = chart_figure(
         [cells],
         title,
         90 + 44 * len(names),
-        annotations=numbers,
         xaxis={"title": {"text": "The model said"}, "tickangle": -40, "automargin": True},
         yaxis={
             "title": {"text": "People said"},
