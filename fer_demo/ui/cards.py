@@ -111,8 +111,10 @@ def _card(
     analysis = picture.analyses[question]
     with st.container(border=True, key=f"card-{face + 1}", gap="small"):
         _head(picture, analysis, face)
-        chosen = _chosen_class(analysis, face)
-        with st.container(horizontal=True, gap="medium", key=f"body-{face + 1}"):
+        # Below what it changes, and read before: on the first run its choice may be in the address.
+        body = st.container(horizontal=True, gap="medium", key=f"body-{face + 1}")
+        chosen = _class_picker(analysis, face)
+        with body:
             crop = analysis.crops.grey[face] if grey else analysis.crops.colour[face]
             evidence = analysis.predictions.evidence[face, EXPRESSIONS.index(chosen)]
             st.image(
@@ -129,7 +131,6 @@ def _card(
                 width="stretch",
                 height=COLOUR_SIDE,
             )
-        _class_picker(analysis, face)
 
 
 def _head(picture: Picture, analysis: Analysis, face: int) -> None:
@@ -159,21 +160,18 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
                 )
 
 
-def _chosen_class(analysis: Analysis, face: int) -> str:
+def _class_picker(analysis: Analysis, face: int) -> str:
     predicted = EXPRESSIONS[int(analysis.predictions.top[face])]
-    return st.session_state.get(f"face{face + 1}") or predicted
-
-
-def _class_picker(analysis: Analysis, face: int) -> None:
-    st.pills(
+    chosen = st.pills(
         "Evidence for",
         EXPRESSIONS,
-        default=EXPRESSIONS[int(analysis.predictions.top[face])],
+        default=predicted,
         key=f"face{face + 1}",
         required=True,
         bind="query-params",
         wrap=True,
     )
+    return chosen or predicted
 
 
 def _figure(picture: Picture, question: Question, face: int) -> Any:

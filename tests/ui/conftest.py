@@ -1,0 +1,168 @@
+"""The app in-process (AppTest) on tiny networks, and on a port for a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from streamlit.testing.v1 import AppTest
+
+from fer_demo import faces, weights
+from fer_demo.errors import ModelUnavailable
+from fer_demo.examples import EXAMPLES
+from fer_demo.ui import resources
+from tests.conftest import ROOT, require
+from tests.factories import write_weights_folder
+
+TIMEOUT = 90
+"""Seconds; a first run compiles a network, on a machine that may be busy."""
+
+CHROMIUM_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def png(rgb: np.ndarray) -> bytes:
+    """The pixels as a PNG file."""
+    buffer = BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def example_png(example_id: str) -> bytes:
+    """One of the examples as a person's own file."""
+    example = next(example for example in EXAMPLES if example.id == example_id)
+    return png(example.make())
+
+
+def wall_png() -> bytes:
+    """A picture without a face."""
+    rng = np.random.default_rng(0)
+    return png(rng.integers(110, 130, (240, 320, 3), np.uint8))
+
+
+@pytest.fixture(scope="session")
+def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two tiny models: "sure" is never uncertain, "doubtful" always is."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name, threshold in (("sure", 0.0), ("doubtful", 1.0)):
+        write_weights_folder(
+            folder / name,
+            config=lambda config, t=threshold: config["fer_demo"].update(uncertain_below=t),
+        )
+    return folder
+
+
+@pytest.fixture
+def models(two_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app has the two tiny models and no others."""
+    monkeypatch.setattr(weights, "BUNDLED", two_models)
+    resources.settings.clear()
+    return two_models
+
+
+@pytest.fixture
+def simple_detector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The Hub cannot be reached, and nothing is cached."""
+
+    def refuse(*_: object) -> Path:
+        raise ModelUnavailable("the Hub could not be reached.")
+
+    monkeypatch.setattr(faces, "detector_file", refuse)
+    resources.detector.clear()
+    yield
+    resources.detector.clear()
+
+
+@pytest.fixture
+def good_detector(yunet_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """YuNet's file is there."""
+    monkeypatch.setattr(faces, "detector_file", lambda *_: yunet_file)
+    resources.detector.clear()
+    yield
+    resources.detector.clear()
+
+
+@pytest.fixture
+def app(models: Path, simple_detector: None) -> AppTest:
+    """The app as it opens, not run yet."""
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`streamlit run app.py` as a person starts it, without a network, on a free port."""
+    require(
+        any((ROOT / "fer_demo" / "weights").glob("*/config.json")), "no weights are bundled yet"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    environment = {
+        **os.environ,
+        "HF_HOME": str(tmp_path_factory.mktemp("hub")),
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "FER_HUB_REPOS": "",
+    }
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", "app.py"),
+        *("--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"),
+    ]
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(TIMEOUT * 5):
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        else:
+            pytest.fail(f"The server did not start: {log.read_text()}")
+        yield url
+    finally:
+        server.kill()  # it holds nothing that is worth a goodbye
+        server.wait()
+        shutil.rmtree(environment["HF_HOME"], ignore_errors=True)
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[1280], ids=["desktop"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """An empty tab; `indirect` parameters set its width."""
+    context = browser.new_context(viewport={"width": request.param, "height": 860})
+    context.set_default_timeout(TIMEOUT * 1000)
+    expect.set_options(timeout=TIMEOUT * 1000)
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,134 @@
+"""The Photo page in a real browser: upload, numbered faces, charts, evidence, download, dragging."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.conftest import example_png, wall_png
+
+NARROW = pytest.mark.parametrize("page", [390], indirect=True, ids=["phone"])
+
+
+def upload(page: Page, *files: tuple[str, bytes]) -> None:
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+        [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files]
+    )
+
+
+def card(page: Page, number: int) -> Locator:
+    return page.locator(f".st-key-card-{number}")
+
+
+def open_app(page: Page, url: str, query: str = "") -> None:
+    page.goto(f"{url}/{query}")
+    expect(page.get_by_text("It does not know what anyone feels")).to_be_visible()
+
+
+def sideways(page: Page) -> int:
+    """Pixels by which the page is wider than the window."""
+    return page.evaluate(
+        "() => { const m = document.querySelector('[data-testid=stMain]');"
+        " return Math.max(m.scrollWidth - m.clientWidth,"
+        " document.documentElement.scrollWidth - innerWidth); }"
+    )
+
+
+def test_two_uploads_faces_charts_evidence_and_csv(page: Page, app_url: str, tmp_path: Path):
+    open_app(page, app_url)
+    upload(page, ("first.png", example_png("one")), ("second.png", example_png("several")))
+    expect(card(page, 1).get_by_alt_text("Face 1", exact=True)).to_be_visible()
+    expect(card(page, 1).locator(".js-plotly-plot .bars path")).to_have_count(7)
+    expect(page.get_by_alt_text("The picture with 1 face")).to_be_visible()
+
+    page.locator(".st-key-show-1").get_by_role("button", name="2").first.click()
+    expect(card(page, 3)).to_be_visible()
+
+    evidence = card(page, 1).get_by_alt_text("with the evidence for")
+    before = evidence.get_attribute("src")
+    page.locator(".st-key-face1").get_by_text("fear", exact=True).click()
+    expect(card(page, 1).get_by_alt_text("evidence for fear")).to_be_visible()
+    assert evidence.get_attribute("src") != before
+    expect(page).to_have_url(re.compile("face1=fear"))
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    with open(download.value.path(), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["image"] for row in rows} == {"first.png", "second.png"}
+    assert rows[0]["face"] == "1"
+
+
+def test_downloads_of_several_pictures(page: Page, app_url: str):
+    open_app(page, app_url, "?example=one")
+    expect(card(page, 1)).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON").click()
+    (record,) = json.loads(Path(download.value.path()).read_text())
+    assert record["faces"][0]["id"] == 1
+    with page.expect_download() as download:
+        page.get_by_role("button", name="ZIP").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert "picture-001/face-001.png" in archive.namelist()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    assert download.value.suggested_filename == "one-face-faces.png"
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_box_is_dragged_on_the_picture(page: Page, app_url: str):
+    open_app(page, app_url)
+    upload(page, ("wall.png", wall_png()))
+    page.get_by_role("button", name="Mark a face").click()
+    surface = page.locator(".js-plotly-plot .nsewdrag").first
+    expect(surface).to_be_visible()
+    page.wait_for_timeout(1000)  # the chart takes its size before it listens
+    box = surface.bounding_box()
+    assert box is not None
+    left, top, side = box["x"] + box["width"] / 3, box["y"] + 40, 120
+    page.mouse.move(left, top)
+    page.mouse.down()
+    page.mouse.move(left + side / 2, top + side / 2, steps=5)
+    page.mouse.move(left + side, top + side, steps=5)
+    page.mouse.up()
+    expect(card(page, 1)).to_be_visible()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("No face found in wall.png")).to_be_visible()
+
+
+def test_everything_is_reached_by_keyboard(page: Page, app_url: str):
+    open_app(page, app_url)
+    example = page.get_by_role("button", name="One face")
+    expect(example).to_be_visible()
+    example.focus()
+    page.keyboard.press("Enter")
+    expect(card(page, 1)).to_be_visible()
+    page.locator(".st-key-opacity input").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("opacity=65"))
+
+
+def test_nothing_is_asked_of_other_hosts(page: Page, app_url: str):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_app(page, app_url, "?example=one")
+    expect(card(page, 1)).to_be_visible()
+    assert not [url for url in asked if not url.startswith((app_url, "data:", "blob:", "ws:"))]
+
+
+@NARROW
+@pytest.mark.parametrize("query", ["", "?example=one", "?example=several"])
+def test_a_phone_never_scrolls_sideways(page: Page, app_url: str, query: str):
+    open_app(page, app_url, query)
+    if query:
+        expect(card(page, 1)).to_be_visible()
+    else:
+        expect(page.get_by_role("button", name="One face")).to_be_visible()
+    page.wait_for_timeout(500)
+    assert sideways(page) <= 0

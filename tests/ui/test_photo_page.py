@@ -1,0 +1,296 @@
+"""Every state of the Photo page, in-process, on tiny networks and the simpler detector."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fer_demo import weights
+from fer_demo.types import EXPRESSIONS
+from fer_demo.ui import gallery as gallery_module
+from fer_demo.ui import photo as photo_module
+from fer_demo.ui import resources
+from fer_demo.ui.layout import NOTICE, NOTICE_TITLE
+from fer_demo.ui.picture import add_box
+from tests.conftest import ROOT
+from tests.ui.conftest import TIMEOUT, example_png, wall_png
+
+HOSTILE = "*bold* [link](http:x.y) $x$ <b>.jpg"
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    app.file_uploader[0].set_value([(name, data, "image/png") for name, data in files]).run()
+    return app
+
+
+def click(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click().run()
+    return app
+
+
+def headings(app: AppTest) -> list[str]:
+    """What the cards say of their faces, in order."""
+    return [m.value.removeprefix("##### ") for m in app.markdown if m.value.startswith("##### ")]
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(text.value for text in app.text)
+
+
+def alts(app: AppTest) -> list[str]:
+    return [picture.alt for image in app.get("image") for picture in image.proto.imgs]
+
+
+def pictures(app: AppTest) -> gallery_module.Gallery:
+    return app.session_state["gallery"]
+
+
+@pytest.fixture
+def one(app: AppTest) -> AppTest:
+    """The page after a click on the first example."""
+    return click(app.run(), "example-one")
+
+
+def test_an_empty_page_offers_three_ways_in_below_the_notice(app):
+    app.run()
+    assert not app.exception
+    kinds = [(element.type, getattr(element, "value", None)) for element in app.main]
+    order = [value for _, value in kinds]
+    assert order.index(NOTICE_TITLE) < order.index(NOTICE)
+    first_control = next(i for i, (kind, _) in enumerate(kinds) if kind == "file_uploader")
+    assert order.index(NOTICE) < first_control
+    assert [b.label for b in app.button] == [
+        "Take a snapshot", "One face", "Several faces", "A dark one",
+    ]  # fmt: skip
+    assert not app.expander
+    assert not app.get("camera_input")
+    assert not app.get("download_button")
+
+
+def test_an_example_works_at_one_click_and_is_in_the_address(one):
+    assert not one.exception
+    assert len(headings(one)) == 1
+    assert one.query_params["example"] in ("one", ["one"])
+    assert [b.label for b in one.get("download_button")] == [
+        "Picture (PNG)", "CSV", "JSON", "ZIP of everything",
+    ]  # fmt: skip
+
+
+def test_a_link_reproduces_the_view(app):
+    app.query_params.update(
+        {"example": "one", "threshold": "0.5", "opacity": "80", "grey": "true", "face1": "fear"}
+    )
+    app.run()
+    assert len(headings(app)) == 1
+    assert app.slider(key="threshold").value == 0.5
+    assert app.slider(key="opacity").value == 80
+    assert app.toggle(key="grey").value is True
+    assert "Face 1 with the evidence for fear." in alts(app)
+
+
+def test_a_link_with_nonsense_opens_the_page(app):
+    app.query_params.update({"example": "none", "threshold": "x", "opacity": "7000", "page": "-1"})
+    app.run()
+    assert not app.exception
+    assert not headings(app)
+
+
+def test_faces_are_numbered_from_left_to_right(app):
+    click(app.run(), "example-several")
+    assert len(headings(app)) >= 3
+    analysis = next(iter(pictures(app).picture.analyses.values()))
+    lefts = analysis.faces.xyxy[:, 0]
+    assert (lefts[1:] >= lefts[:-1]).all()
+    assert [alt for alt in alts(app) if alt.startswith("Face 1")]
+
+
+def test_every_picture_and_chart_has_words(one):
+    assert all(alts(one))
+    assert any("The picture with 1 face" in alt for alt in alts(one))
+    charts = [element.proto for element in one.get("plotly_chart")]
+    assert len(charts) == 1
+    assert all(label in str(charts[0]) for label in EXPRESSIONS)
+
+
+def test_uncertain_is_said_with_the_two_nearest(one):
+    assert not headings(one)[0].startswith("Uncertain")
+    one.selectbox(key="model").set_value("doubtful").run()
+    assert headings(one)[0].startswith("Uncertain: ")
+    assert " or " in headings(one)[0]
+
+
+def test_picking_a_class_or_moving_a_slider_never_runs_the_network(one, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("the network ran")
+
+    monkeypatch.setattr(resources.classifier("sure"), "predict", refuse)
+    monkeypatch.setattr(photo_module, "analyse", refuse)
+    other = next(x for x in EXPRESSIONS if f"the evidence for {x}." not in "".join(alts(one)))
+    one.button_group(key="face1").set_value(other).run()
+    assert f"Face 1 with the evidence for {other}." in alts(one)
+    one.slider(key="opacity").set_value(20).run()
+    one.toggle(key="grey").set_value(True).run()
+    assert not one.exception
+    assert f"Face 1 with the evidence for {other}." in alts(one)
+
+
+def test_a_choice_of_class_is_not_kept_for_another_answer(one):
+    one.button_group(key="face1").set_value("fear").run()
+    one.selectbox(key="model").set_value("doubtful").run()
+    top = next(iter(pictures(one).picture.analyses.values())).predictions.top[0]
+    assert f"Face 1 with the evidence for {EXPRESSIONS[top]}." in alts(one)
+
+
+def test_going_back_to_a_setting_computes_nothing(one, monkeypatch):
+    first = headings(one)
+    one.selectbox(key="model").set_value("doubtful").run()
+    monkeypatch.setattr(photo_module, "analyse", None)
+    one.selectbox(key="model").set_value("sure").run()
+    assert headings(one) == first
+
+
+def test_results_survive_a_change_of_page_and_a_rerun_until_clear(one):
+    before = headings(one)
+    one.switch_page("fer_demo/ui/about.py").run()
+    assert not one.exception
+    assert not headings(one)
+    one.switch_page("fer_demo/ui/photo.py").run()
+    one.run()
+    assert headings(one) == before
+    click(one, "clear")
+    assert not headings(one)
+    assert not pictures(one).pictures
+    assert "example" not in one.query_params
+    assert [b.label for b in one.button][1] == "One face"
+
+
+def test_several_uploads_are_shown_one_at_a_time(app):
+    upload(app.run(), ("a.png", example_png("one")), ("b.png", example_png("several")))
+    assert len(pictures(app).pictures) == 2
+    assert "a.png" in texts(app)
+    click(app, "show-1")
+    assert "b.png" in texts(app)
+    assert len(headings(app)) >= 3
+
+
+def test_the_same_picture_twice_is_one(app):
+    upload(app.run(), ("a.png", example_png("one")), ("again.png", example_png("one")))
+    assert [p.name for p in pictures(app).pictures] == ["a.png"]
+
+
+def test_a_refused_picture_is_named_and_the_others_are_read(app):
+    upload(app.run(), ("bad.jpg", b"no picture"), ("good.png", example_png("one")))
+    assert "bad.jpg was not read" in texts(app)
+    assert len(headings(app)) == 1
+
+
+def test_a_name_from_outside_is_inert(app):
+    upload(app.run(), (HOSTILE, b"no picture"), ("$y$ *z*.png", example_png("one")))
+    assert HOSTILE in texts(app)
+    rich = [
+        getattr(element, field)
+        for kind in ("markdown", "caption", "button", "error", "info", "warning")
+        for element in app.get(kind)
+        for field in ("value", "label")
+        if isinstance(getattr(element, field, None), str)
+    ]
+    assert not [words for words in rich if "http:x.y" in words or "*z*" in words]
+
+
+def test_too_many_pictures_are_left_out_and_named(app, monkeypatch):
+    monkeypatch.setattr(gallery_module, "MAX_PICTURES", 1)
+    upload(app.run(), ("a.png", example_png("one")), ("b.png", example_png("uncertain")))
+    assert "b.png was left out" in texts(app)
+    assert len(pictures(app).pictures) == 1
+
+
+def test_uploads_are_not_kept_twice(app):
+    upload(app.run(), ("a.png", example_png("one")))
+    app.run()
+    assert len(pictures(app).pictures) == 1
+    click(app, "clear")
+    assert not pictures(app).pictures
+
+
+def test_no_face_offers_the_whole_picture_and_a_way_back(app):
+    upload(app.run(), ("wall.png", wall_png()))
+    assert "No face found in wall.png." in texts(app)
+    click(app, "whole")
+    assert len(headings(app)) == 1
+    assert pictures(app).picture.whole
+    click(app, "unwhole")
+    assert "No face found in wall.png." in texts(app)
+
+
+def test_a_missed_face_can_be_typed_and_removed(app):
+    upload(app.run(), ("wall.png", wall_png()))
+    click(app, "mark-none")
+    assert app.get("plotly_chart"), "the picture on which to drag"
+    app.number_input(key="edge-Left").set_value(40)
+    app.number_input(key="edge-Right").set_value(160)
+    app.button(key="FormSubmitter:box-Add this face").click().run()
+    assert pictures(app).picture.added == ((40, 72, 160, 168),)
+    assert len(headings(app)) == 1
+    click(app, "remove-1")
+    assert "No face found in wall.png." in texts(app)
+
+
+def test_boxes_are_cut_to_the_photo_and_must_have_a_size(one):
+    picture = pictures(one).picture
+    assert add_box(picture, (-50, 10, 60, 9000))
+    assert picture.added == ((0, 10, 60, 512),)
+    assert not add_box(picture, (5, 5, 9, 200))
+    assert len(picture.added) == 1
+
+
+def test_fifty_faces_come_in_pages_and_more_are_counted(app, monkeypatch):
+    click(app.run(), "example-several")
+    picture = pictures(app).picture
+    picture.added = tuple(
+        (float(x), float(y), x + 30.0, y + 30.0)
+        for x in range(5, 900, 70) for y in range(5, 600, 100)
+    )  # fmt: skip
+    app.run()
+    assert len(headings(app)) == 5
+    assert app.get("pagination")
+    assert any("Cards of faces 1 to 5 of 50" in c.value for c in app.caption)
+    assert any("more were left out" in info.value for info in app.info)
+    app.pagination(key="page").set_value(10).run()
+    assert any("Cards of faces 46 to 50 of 50" in c.value for c in app.caption)
+
+
+def test_the_simpler_detector_is_said(one):
+    assert any("simpler face detector" in info.value for info in one.info)
+
+
+def test_the_better_detector_needs_no_words(models, good_detector):
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    click(app.run(), "example-several")
+    assert not app.info
+    assert len(pictures(app).picture.analyses.popitem()[1]) == 6
+
+
+def test_the_camera_is_mounted_after_a_click_only(app):
+    click(app.run(), "camera-button")
+    assert len(app.get("camera_input")) == 1
+    app.camera_input[0].set_value(("snap.jpg", example_png("one"), "image/jpeg")).run()
+    assert not app.exception
+    assert len(headings(app)) == 1
+    assert not app.get("camera_input"), "the camera is closed after the picture"
+
+
+def test_no_weights_is_one_sentence(app, monkeypatch, tmp_path):
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    click(app.run(), "example-one")
+    assert not app.exception
+    assert len(app.error) == 1
+
+
+def test_the_about_page_says_what_is_running(app):
+    app.switch_page("fer_demo/ui/about.py").run()
+    assert not app.exception
+    words = "\n".join(m.value for m in app.markdown)
+    for section in ("Responsible use", "Privacy", "How it works", "Limits", "Licences"):
+        assert section in words
+    assert "**sure**" in words
+    assert "haar" in words
