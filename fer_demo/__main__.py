@@ -74,6 +74,8 @@ def _analyse(given: argparse.Namespace) -> int:
 def _load_classifier(name: str | None, settings: Settings) -> Predictor:
     names = model_names(settings)
     weights = open_weights(name or names[0], settings)
+    if weights.notice:
+        print(weights.notice, file=sys.stderr)
     return load_classifier(weights, settings)
 
 

@@ -24,6 +24,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pytest
+from huggingface_hub import constants
+
+from fer_demo import hub
+
 TOKEN = "hf_loopback"
 """The one token that may read private repositories and write."""
 
@@ -122,6 +127,27 @@ class HubServer:
     def count(self, method: str, path: str) -> int:
         """Requests whose path contains `path`."""
         return sum(seen.method == method and path in seen.path for seen in self.seen)
+
+
+def use(server: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let this process and its children see the server, `home` for the cache, and no token.
+
+    Returns:
+        The cache.
+    """
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setenv("HF_HOME", str(home))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    restart(monkeypatch)
+    return home / "hub"
+
+
+def restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what a process remembers of the Hub until it ends."""
+    monkeypatch.setattr(hub, "_commits", {})
+    monkeypatch.setattr(hub, "_silent_until", {})
 
 
 class Handler(BaseHTTPRequestHandler):
