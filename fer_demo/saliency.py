@@ -112,7 +112,7 @@ def region_shares(values: Maps, faces: Faces, crops: Crops) -> tuple[RegionShare
         total = float(np.abs(fine[i]).sum()) or 1.0
 
         def spread(part: Maps, region: NDArray[np.int64] = region) -> NDArray[np.float64]:
-            return np.bincount(region.ravel(), part.ravel(), len(REGIONS))
+            return np.bincount(region.ravel(), part.ravel(), len(REGIONS)).astype(np.float64)
 
         shares.append(
             RegionShares(
@@ -126,7 +126,8 @@ def region_shares(values: Maps, faces: Faces, crops: Crops) -> tuple[RegionShare
 
 def crop_points(photo_points: NDArray[Any], to_photo: NDArray[np.float64]) -> NDArray[np.float64]:
     """(P, 2) photo pixels to the crop's [0, 1] x [0, 1], by the inverse of one (2, 3) map."""
-    return np.linalg.solve(to_photo[:, :2], (photo_points - to_photo[:, 2]).T).T
+    offset = (photo_points - to_photo[:, 2]).T
+    return np.asarray(np.linalg.solve(to_photo[:, :2], offset).T, np.float64)
 
 
 def region_of_pixels(landmarks: NDArray[np.float64], side: int = GREY_SIDE) -> NDArray[np.int64]:
@@ -143,9 +144,10 @@ def region_of_pixels(landmarks: NDArray[np.float64], side: int = GREY_SIDE) -> N
     """
     left, right, nose, left_mouth, right_mouth = landmarks
     eyes, mouth = (left + right) / 2, (left_mouth + right_mouth) / 2
+    eye_distance = float(np.linalg.norm(right - left))
     # A turned face brings its eyes together, a lowered one its eyes and mouth: take the larger.
-    unit = max(np.linalg.norm(right - left), np.linalg.norm(mouth - eyes), 1e-6)
-    across = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
+    unit = max(eye_distance, float(np.linalg.norm(mouth - eyes)), 1e-6)
+    across = (right - left) / max(eye_distance, 1e-6)
     down = np.array([-across[1], across[0]])
     at = (np.arange(side) + 0.5) / side
     pixels = np.stack(np.meshgrid(at, at), axis=-1)  # (side, side, 2), x then y
@@ -156,7 +158,7 @@ def region_of_pixels(landmarks: NDArray[np.float64], side: int = GREY_SIDE) -> N
         x, y = (pixels - middle) @ across / unit, (pixels - middle) @ down / unit
         return (np.abs(x) <= half_width) & (y >= -above) & (y <= below)
 
-    eye_half = float(np.linalg.norm(right - left)) / 2 / unit + 0.35
+    eye_half = eye_distance / 2 / unit + 0.35
     mouth_half = float(np.linalg.norm(right_mouth - left_mouth)) / 2 / unit + 0.2
     region = np.full((side, side), REGIONS.index("rest"), np.int64)
     to_tip = float((nose - eyes) @ down) / unit
