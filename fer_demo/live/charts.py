@@ -153,9 +153,6 @@ def shares(timeline: Timeline) -> go.Figure:
             width=0.6,
             name=label,
             marker={"color": _colour(label)},
-            text=[f"{label} {p:.0f} %" if p >= 15 else "" for p in part],
-            textposition="inside",
-            insidetextanchor="middle",
             hovertemplate=label + " %{x:.0f} %<extra></extra>",
         )
     figure.update_layout(
@@ -173,6 +170,13 @@ def shares(timeline: Timeline) -> go.Figure:
         yaxis={"autorange": "reversed", "ticksuffix": "  "},
     )
     return figure
+
+
+def shares_in_words(timeline: Timeline, person: int) -> str:
+    """ "Person 1: happy 80 %, neutral 15 %, uncertain 5 %", the largest first."""
+    found = sorted(timeline.shares(person).items(), key=lambda item: -item[1])
+    parts = [f"{label} {100 * share:.0f} %" for label, share in found if share >= 0.005]
+    return f"Person {person}: {', '.join(parts)}"
 
 
 def _colour(label: str) -> str:

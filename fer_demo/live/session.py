@@ -41,6 +41,8 @@ RATE_SECONDS = 3.0
 """Over which the rate and the delay are told."""
 
 MAX_MOMENTS = 12
+MOMENT_GAP = 1.0
+"""Least time between two moments, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +249,14 @@ class LiveSession:
     def save_moment(self) -> Moment | None:
         """Keep the frame on show; None where there is none yet or enough have been kept."""
         with self._change:
+            now = self._last - self._first
             if self._shown is None or len(self.moments) >= MAX_MOMENTS:
                 return None
-            moment = Moment(self._last - self._first, self._shown)
-        self.moments.append(moment)
+            # One click may arrive twice, when its run of the page is cut short and run again.
+            if self.moments and now - self.moments[-1].seconds < MOMENT_GAP:
+                return self.moments[-1]
+            moment = Moment(now, self._shown)
+            self.moments.append(moment)
         return moment
 
     def last_picture(self) -> NDArray[np.uint8] | None:

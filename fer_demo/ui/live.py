@@ -153,7 +153,9 @@ def _controls() -> None:
                 key="live-overlay",
                 help="Purple places speak for the expression, teal ones against it.",
             )
-        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+            # Out of the way, so that on a phone the charts follow the video.
+            settings = st.popover("Settings", key="live-settings")
+        with settings:
             smoothing = st.slider(
                 "Smoothing",
                 0,
@@ -162,21 +164,15 @@ def _controls() -> None:
                 5,
                 format="%d %%",
                 key="live-smoothing",
-                width=190,
                 help="None answers at once and flickers. Strong averages over more than a second.",
             )
-            if overlay:
-                opacity = st.slider(
-                    "Evidence opacity", 0, 100, 60, 5, format="%d %%", key="live-opacity", width=190
-                )
-                chosen = st.selectbox(
-                    "Evidence for", (PREDICTED, *EXPRESSIONS), key="live-class", width=190
-                )
-            else:
-                opacity, chosen = 60, PREDICTED
+            opacity = st.slider(
+                "Evidence opacity", 0, 100, 60, 5, format="%d %%", key="live-opacity"
+            )
+            chosen = st.selectbox("Evidence for", (PREDICTED, *EXPRESSIONS), key="live-class")
             name = names[0]
             if len(names) > 1:
-                name = st.selectbox("Model", names, key="live-model", width=190)
+                name = st.selectbox("Model", names, key="live-model")
     try:
         classifier = resources.classifier(name)
     except FerDemoError as error:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_demo.draw import badge, face_colour
-from fer_demo.live.charts import bars, rolling, shares, strips, words
+from fer_demo.live.charts import bars, rolling, shares, shares_in_words, strips, words
 from fer_demo.live.recording import Timeline
 from fer_demo.live.session import MAX_MOMENTS, LiveSession, Seen, Status
 from fer_demo.ui import live_shared
@@ -196,6 +196,8 @@ def _summary(session: LiveSession, status: Status) -> None:
             (shares(timeline), "live-shares", "For each person, the share of time per expression."),
         ):
             st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt=alt)
+        for person in timeline.people:
+            st.caption(shares_in_words(timeline, person))
     with st.container(horizontal=True, gap="xsmall", key="live-downloads"):
         st.download_button(
             "CSV", timeline.to_csv, "live.csv", "text/csv", key="live-csv", on_click="ignore"
