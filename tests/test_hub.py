@@ -22,7 +22,7 @@ import torch
 from huggingface_hub import constants
 from skimage.data import astronaut
 
-from fer_demo import hub, weights
+from fer_demo import hub, prefetch, weights
 from fer_demo.errors import ModelUnavailable
 from fer_demo.faces import load_detector
 from fer_demo.settings import Settings
@@ -448,6 +448,25 @@ def test_a_damaged_detector_is_deleted_and_fetched_anew(
     path = detector_file(Settings())
     path.resolve().write_bytes(flipped(path.read_bytes()))
     assert hashlib.sha256(detector_file(Settings()).read_bytes()).hexdigest() == DETECTOR_SHA256
+
+
+def test_everything_can_be_fetched_before_it_is_needed(
+    server: HubServer,
+    detector_repo: str,
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    quiet: Callable[[], list[str]],
+) -> None:
+    name = f"{REPO}@{server.commit_folder(REPO, small)}"
+    monkeypatch.setenv("FER_HUB_REPOS", name)
+    assert prefetch.main() == 0
+    restart(monkeypatch)
+    opened = quiet()
+    assert load_detector(Settings()).name == "yunet"
+    assert from_hub(name).card.source == name
+    assert opened == []
+    monkeypatch.setenv("FER_HUB_REPOS", "me/none")
+    assert prefetch.main() == 1
 
 
 def test_without_the_detector_the_simpler_one_serves_and_says_so(server: HubServer) -> None:

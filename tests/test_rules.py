@@ -21,7 +21,7 @@ ORDER = (
 draw and charts, from each other's left)."""
 
 ALIASES = {
-    "hub": "weights", "hub_download": "weights", "verify": "weights",
+    "hub": "weights", "hub_download": "weights", "verify": "weights", "prefetch": "weights",
     "models": "pipeline", "examples": "ui", "bench": "__main__",
     "measured": "charts", "model_charts": "charts", "faithfulness_charts": "charts",
 }  # fmt: skip

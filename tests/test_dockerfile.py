@@ -1,0 +1,56 @@
+"""The image for a Space: what can be held without a Docker engine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from streamlit import config
+
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "Dockerfile").read_text()
+
+
+def test_every_setting_is_one_that_streamlit_knows() -> None:
+    known = {option.env_var for option in config.get_config_options().values()}
+    used = set(re.findall(r"\b(STREAMLIT_\w+)=", TEXT))
+    assert used
+    assert used <= known
+
+
+def test_protection_stays_on_where_a_space_differs() -> None:
+    assert "STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE=none" in TEXT
+    assert not re.search(r"(XSRF_PROTECTION|CORS)=", TEXT)
+
+
+def test_it_runs_as_user_1000_on_the_port_of_the_front_matter() -> None:
+    assert "--uid 1000" in TEXT
+    assert re.findall(r"^USER (.*)$", TEXT, re.MULTILINE) == ["1000"]
+    front = (ROOT / "README.md").read_text().split("---\n")[1]
+    assert "sdk: docker" in front
+    (port,) = re.findall(r"^app_port: (\d+)$", front, re.MULTILINE)
+    assert f"EXPOSE {port}" in TEXT
+    assert f"STREAMLIT_SERVER_PORT={port}" in TEXT
+
+
+def test_what_is_copied_exists_and_is_not_ignored() -> None:
+    sources = [
+        source
+        for line in re.findall(r"^COPY --chown=1000 (.*)$", TEXT, re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
+    kept = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
+    }
+    assert set(sources) == kept
+    assert all((ROOT / source).exists() for source in sources)
+
+
+def test_the_health_check_asks_what_streamlit_answers() -> None:
+    assert "http://127.0.0.1:8501/_stcore/health" in TEXT
+
+
+def test_the_commands_in_it_are_valid_shell() -> None:
+    (step,) = re.findall(r"required=false \\\n(.*?)\n\n", TEXT, re.DOTALL)
+    subprocess.run(["sh", "-n"], input=step, text=True, check=True)
