@@ -45,7 +45,7 @@ class _Track:
 
     def expected(self, now: float) -> NDArray[np.float64]:
         """(4,) where the box should be by now."""
-        return self.box + np.tile(self.velocity * (now - self.seen_at), 2)
+        return self.box + np.tile(self.velocity * min(now - self.seen_at, KEPT_SECONDS), 2)
 
     def see(self, box: NDArray[np.float64], now: float) -> None:
         elapsed = now - self.seen_at
@@ -64,6 +64,7 @@ class Tracker:
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._numbers = itertools.count(1)
+        self._updated = float("-inf")
 
     def update(self, faces: Faces, now: float) -> Faces:
         """The faces of the next frame that have a number, with `track_id` set, in their order.
@@ -73,6 +74,7 @@ class Tracker:
             now: time of the frame, s, never less than before.
         """
         self._tracks = [t for t in self._tracks if self._alive(t, now)]
+        self._updated = now
         boxes = faces.xyxy.astype(np.float64)
         expected = np.array([t.expected(now) for t in self._tracks]).reshape(-1, 4)
         overlap = overlaps(expected, boxes)
@@ -88,9 +90,9 @@ class Tracker:
                 self._tracks.append(track_of[face])
         return self._numbered(faces, [track_of[face] for face in range(len(faces))])
 
-    @staticmethod
-    def _alive(track: _Track, now: float) -> bool:
-        return now - track.seen_at <= KEPT_SECONDS
+    def _alive(self, track: _Track, now: float) -> bool:
+        # A stream that stalled has lost nobody who was there in its last frame.
+        return track.seen_at == self._updated or now - track.seen_at <= KEPT_SECONDS
 
     def _numbered(self, faces: Faces, tracks: list[_Track]) -> Faces:
         for track in tracks:

@@ -89,6 +89,13 @@ def test_a_lost_face_is_remembered_for_a_second(away: float, same: bool) -> None
     assert (len(seen) == 1) == same
 
 
+def test_a_stream_that_stalls_loses_nobody() -> None:
+    tracker = Tracker()
+    for now in (0.0, 0.1, 2.5, 5.0):
+        shown = tracker.update(faces_at((200, 200), (400, 210)), now)
+    assert numbers(shown) == [1, 2]
+
+
 def test_what_is_seen_once_gets_no_number() -> None:
     tracker = Tracker()
     assert numbers(tracker.update(faces_at((100, 100)), 0.0)) == []

@@ -42,11 +42,9 @@ FACE_IN_HEAD = np.array([55.0, 60.0, 145.0, 165.0])
 
 
 def photo() -> NDArray[np.uint8]:
-    """(720, 1280, 3) uint8: one face of 180 px on a plain background."""
-    out = np.full((720, 1280, 3), 110, np.uint8)
-    head = cv2.resize(astronaut()[HEAD], (400, 400), interpolation=cv2.INTER_CUBIC)
-    out[160:560, 440:840] = head
-    return out
+    """(720, 1280, 3) uint8: the photograph with all that is around the face, enlarged."""
+    wide = cv2.resize(astronaut(), (1280, 1280), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(wide[:720], np.uint8)
 
 
 def crowd(seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
