@@ -149,15 +149,16 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
             st.badge(warning, color="gray", help=WARNING_HELP.get(warning))
         for box in picture.added:
             if np.allclose(box, analysis.faces.xyxy[face], atol=0.5):
-                st.button(
+                removed = st.button(
                     "Remove",
                     key=f"remove-{face + 1}",
                     type="tertiary",
                     icon=":material/close:",
                     help="Removes this face, which you added.",
-                    on_click=remove_box,
-                    args=(picture, box),
                 )
+                if removed:
+                    remove_box(picture, box)
+                    st.rerun()  # all of the page: this fragment alone would keep the card
 
 
 def _class_picker(analysis: Analysis, face: int) -> str:

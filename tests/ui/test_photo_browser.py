@@ -1,4 +1,4 @@
-"""The Photo page in a real browser: upload, numbered faces, charts, evidence, download, dragging."""
+"""The Photo page in a real browser: uploads, charts, evidence, downloads, dragging, keyboard."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_two_uploads_faces_charts_evidence_and_csv(page: Page, app_url: str, tmp
 
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
-    with open(download.value.path(), newline="") as file:
+    with Path(download.value.path()).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["image"] for row in rows} == {"first.png", "second.png"}
     assert rows[0]["face"] == "1"
