@@ -22,11 +22,11 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 Progress = Callable[[int, int], None]
 """Bytes done and bytes in all, of the largest file."""
 
-CONTACT_SECONDS = 6.0
+CONTACT_SECONDS = 5.0
 """Within which the Hub must have given a first answer: without network a person should not wait
 for the whole deadline."""
 
-SILENCE_SECONDS = 30.0
+SILENCE_SECONDS = 60.0
 """For so long after it could not be reached the Hub is not asked again: several models and the
 detector would each wait otherwise."""
 

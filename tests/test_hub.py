@@ -477,23 +477,22 @@ def test_without_the_detector_the_simpler_one_serves_and_says_so(server: HubServ
     assert "YuNet was not fetched: the Hub shows no repository" in detector.notice
 
 
-def test_the_command_line_answers_within_15_seconds_without_network(
+def test_without_network_the_command_line_waits_once_and_answers(
     server: HubServer, tmp_path: Path
 ) -> None:
     server.interfere = on("", silence)
     picture = tmp_path / "astronaut.png"
     cv2.imwrite(str(picture), cv2.cvtColor(astronaut(), cv2.COLOR_RGB2BGR))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "fer_demo", "analyse", str(picture)],
         cwd=ROOT, capture_output=True, text=True, timeout=120,
         env={**os.environ, "FER_HUB_REPOS": REPO},
     )  # fmt: skip
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
     assert "1 found by haar" in done.stdout
     assert f"The weights of {REPO} were not fetched: the Hub could not be reached" in done.stderr
     assert "Using the simpler face detector" in done.stderr
-    # What it computes and what it waits for; the clock would measure who else uses this machine.
-    computed = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert computed + hub.CONTACT_SECONDS < 15
+    # It waits for network and detector at the same time, so the rest of 15 seconds is for its
+    # start, whose time on the clock would measure who else uses this machine.
+    assert len(server.seen) <= 2
+    assert hub.CONTACT_SECONDS <= 5
