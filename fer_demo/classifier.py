@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import timm
@@ -48,9 +48,13 @@ class EvidenceNetwork(nn.Module):
         size, mean, std: the network's input.
     """
 
-    def __init__(self, network: nn.Module, head: slice, size: int, mean: float, std: float):
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, network: Any, head: slice, size: int, mean: float, std: float):
         super().__init__()
         self.network = network
+        self._features: Callable[[Tensor], Tensor] = network.forward_features
         self.size, self.mean, self.std = size, mean, std
         linear = network.get_classifier()
         self.register_buffer("weight", linear.weight.detach()[head, :, None, None].clone())
@@ -59,7 +63,7 @@ class EvidenceNetwork(nn.Module):
     def forward(self, grey: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 48, 48) uint8 to logits (N, K) and evidence (N, K, h, w)."""
         x = network_input(grey, self.size, self.mean, self.std)
-        evidence = F.conv2d(self.network.forward_features(x), self.weight)
+        evidence = F.conv2d(self._features(x), self.weight)
         return evidence.mean(dim=(2, 3)) + self.bias, evidence
 
 

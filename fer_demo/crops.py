@@ -149,12 +149,12 @@ def _cut(
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    return _resized(grey, GREY_SIDE), _resized(pixels, COLOUR_SIDE)
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    return _resized(grey, GREY_SIDE), _resized(np.asarray(pixels, np.uint8), COLOUR_SIDE)
 
 
 def _resized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     if len(pixels) == side:
         return pixels
     method = cv2.INTER_AREA if len(pixels) > side else cv2.INTER_CUBIC
-    return cv2.resize(pixels, (side, side), interpolation=method)
+    return np.asarray(cv2.resize(pixels, (side, side), interpolation=method), np.uint8)

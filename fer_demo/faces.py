@@ -69,7 +69,7 @@ class YuNet:
     """Wu et al. 2023, doi:10.1007/s11633-023-1423-y, through OpenCV."""
 
     name = "yunet"
-    notice = None
+    notice: str | None = None
 
     def __init__(self, model: Path):
         self._net = cv2.FaceDetectorYN.create(str(model), "", (320, 320), nms_threshold=OVERLAP)
@@ -82,7 +82,7 @@ class YuNet:
         sides: tuple[int, ...] = PHOTO_SIDES,
     ) -> Faces:
         """See `FaceDetector.detect`."""
-        bgr = cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2BGR)
+        bgr = np.asarray(cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2BGR), np.uint8)
         found = [self._detect_at(bgr, scale, threshold) for scale in _scales(photo, sides)]
         rows = np.concatenate(found)
         xyxy = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
@@ -99,9 +99,10 @@ class YuNet:
             _, rows = self._net.detect(small)
         if rows is None:
             return np.zeros((0, 15), np.float32)
-        rows[:, :14:2] /= width / bgr.shape[1]
-        rows[:, 1:14:2] /= height / bgr.shape[0]
-        return rows[np.isfinite(rows).all(axis=1)]
+        found = np.asarray(rows, np.float32)
+        found[:, :14:2] /= width / bgr.shape[1]
+        found[:, 1:14:2] /= height / bgr.shape[0]
+        return found[np.isfinite(found).all(axis=1)]
 
 
 class Haar:
@@ -110,7 +111,7 @@ class Haar:
     name = "haar"
 
     def __init__(self, notice: str | None = None):
-        path = Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
+        path = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
         self._cascade = cv2.CascadeClassifier(str(path))
         self._lock = threading.Lock()
         self.notice = notice
@@ -123,7 +124,7 @@ class Haar:
     ) -> Faces:
         """See `FaceDetector.detect`; no landmarks. The cascade searches all sizes at once."""
         scale = _scales(photo, sides)[0]
-        grey = _resize(cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY), scale)
+        grey = _resize(np.asarray(cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY), np.uint8), scale)
         with self._lock:
             xywh, _, weights = self._cascade.detectMultiScale3(
                 grey, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24), outputRejectLevels=True
@@ -169,7 +170,8 @@ def _resize(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         return pixels
     height, width = pixels.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(pixels, size, interpolation=method), np.uint8)
 
 
 def _tidy(

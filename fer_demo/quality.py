@@ -34,14 +34,14 @@ FER2013's 95 percentile is 0.37, a face turned away by about 35 degrees."""
 
 def face_warnings(faces: Faces, crops: Crops) -> tuple[tuple[str, ...], ...]:
     """For each face, what speaks against its prediction, as short phrases; often nothing."""
-    has_landmarks = faces.has_landmarks()
+    has_landmarks, landmarks = faces.has_landmarks(), faces.landmarks
     found = []
     for i in range(len(faces)):
         words = _of_pixels(crops.grey[i])
         if math.hypot(*crops.to_photo[i, :, 0]) < SMALL_SIDE:
             words.insert(0, "small face")
-        known = faces.landmarks is not None and has_landmarks[i]
-        if known and abs(nose_offset(faces.landmarks[i])) > TURNED_ABOVE:
+        offset = nose_offset(landmarks[i]) if landmarks is not None and has_landmarks[i] else 0.0
+        if abs(offset) > TURNED_ABOVE:
             words.append("turned away")
         found.append(tuple(words))
     return tuple(found)

@@ -127,7 +127,7 @@ class Faces:
         """(N,) bool: which faces have all five landmarks."""
         if self.landmarks is None:
             return np.zeros(len(self), bool)
-        return np.isfinite(self.landmarks).all(axis=(1, 2))
+        return np.asarray(np.isfinite(self.landmarks).all(axis=(1, 2)), np.bool_)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -65,7 +65,7 @@ def fit(boxes: Array, landmarks: Array, rounds: int = 60) -> tuple[Array, Array,
     for _ in range(rounds):
         scale = np.sqrt(weight) * height  # residuals in units of the crop, not of the box
         x, y, side = (
-            np.linalg.lstsq(a * scale[:, None], b * scale, rcond=None)[0]
+            np.asarray(np.linalg.lstsq(a * scale[:, None], b * scale, rcond=None)[0], float)
             for a, b in ((odd, to_crop[:, 0]), (even, to_crop[:, 1]), (even, 1 / height))
         )
         weight = 1 / np.maximum(corner_displacement(boxes, landmarks, x, y, side), 0.005)
@@ -114,7 +114,7 @@ def cost_of_detection(data: Path, weights: Path, detector: YuNet) -> str:
 def enlarged(pixels: NDArray[np.uint8]) -> Photo:
     """A 48x48 crop as a photo, four times as large."""
     large = cv2.resize(pixels, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
-    return Photo(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB))
+    return Photo(np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB), np.uint8))
 
 
 def main() -> None:

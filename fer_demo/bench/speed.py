@@ -73,14 +73,14 @@ class _Prediction(nn.Module):
     def __init__(self, network: EvidenceNetwork):
         super().__init__()
         self.inner = network
-        linear = network.network.get_classifier()  # type: ignore[operator]
+        linear = network.network.get_classifier()
         self.linear = nn.Linear(linear.in_features, len(EXPRESSIONS))
         self.linear.weight.data = linear.weight.data[FERPLUS7_HEAD].clone()
         self.linear.bias.data = linear.bias.data[FERPLUS7_HEAD].clone()
 
     def forward(self, grey: Tensor) -> tuple[Tensor, Tensor]:
         x = network_input(grey, self.inner.size, self.inner.mean, self.inner.std)
-        features = self.inner.network.forward_features(x)  # type: ignore[operator]
+        features = self.inner.network.forward_features(x)
         logits = self.linear(features.mean(dim=(2, 3)))
         return logits, logits
 
