@@ -220,7 +220,9 @@ def _summary(session: LiveSession, status: Status) -> None:
                 key="live-png",
                 on_click="ignore",
             )
-        st.button("Clear", key="live-clear", help="Deletes this stream.", on_click=_clear)
+        if st.button("Clear", key="live-clear", help="Deletes this stream."):
+            _clear()
+            st.rerun()  # the whole page: this fragment would be given the same session again
     st.caption("Kept in memory for this page only. Nothing was written to disk.")
     _moments(session)
 
