@@ -57,7 +57,7 @@ def main() -> None:
         )
         page = browser.new_page(viewport={"width": 1280, "height": 1150}, color_scheme="light")
         page.goto(address + "/?example=several")
-        page.locator(".js-plotly-plot").first.wait_for(timeout=120_000)
+        page.get_by_test_id("stPlotlyChart").first.wait_for(timeout=120_000)
         page.wait_for_timeout(2_000)  # charts draw themselves in
         picture = Image.open(BytesIO(page.screenshot())).convert(
             "P", palette=Image.Palette.ADAPTIVE
