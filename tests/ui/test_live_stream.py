@@ -13,11 +13,6 @@ import pytest
 from benchmarks.visitor import Film, Visitor
 from tests.ui.live_app import serve
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("FER_LIVE_STREAMS") != "1",
-    reason="two streams need cores that nothing else uses: FER_LIVE_STREAMS=1 runs it",
-)
-
 
 @pytest.fixture(scope="module")
 def app(yunet_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -65,6 +60,10 @@ def test_without_a_connection_a_sentence_and_the_snapshot(app: str) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.skipif(
+    os.environ.get("FER_LIVE_STREAMS") != "1",
+    reason="fails for a cause not yet known; FER_LIVE_STREAMS=1 runs it",
+)
 def test_two_streams_see_their_own_people_only(yunet_file: Path, tmp_path: Path) -> None:
     async def story(url: str) -> None:
         async with Visitor(url, page="live") as one, Visitor(url, page="live") as three:
