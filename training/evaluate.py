@@ -35,7 +35,7 @@ from training.corruptions import CORRUPTIONS, corrupt
 from training.data import SPLITS, DataError, LabelledFaces, read_split
 from training.duplicates import duplicate_groups, seen_in
 from training.errors import write_sheets
-from training.folder import FolderError, load_network
+from training.folder import FolderError, load_network, weights_sha256
 from training.metrics import average_logits, ece, entropy_correlation, head_report
 from training.pose import accuracy_by_pose, yaw_and_size
 from training.predict import predict_logits
@@ -204,6 +204,7 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
         "n": len(faces),
         "tta": given.tta,
         "caution": faces.caution,
+        "weights": {},  # sha256 by model: publishing compares
         "results": {},
     }
     pose = None
@@ -215,6 +216,8 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
             model, faces, tta=given.tta, unseen=unseen, corruptions=given.corruptions
         )
         document["results"][name] = results
+        if len(members) == 1:
+            document["weights"][name] = weights_sha256(members[0])
         # The head that the app shows.
         shown, protocol = list(protocols(faces).items())[-1]
         kept = protocol.label >= 0

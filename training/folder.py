@@ -145,6 +145,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return load_file(path / "model.safetensors")
 
 
+def weights_sha256(path: Path) -> str:
+    """sha256 of a weights folder's model.safetensors, by which results name the weights."""
+    with (path / "model.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The folder's network in evaluation mode, as anyone's timm loads it, and its config.
 

@@ -76,6 +76,20 @@ def two_head_loss(
     return hard + recipe.ferplus_weight * (soft * weight).mean()
 
 
+def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """CE of the softened teacher, both heads, times T^2 to keep the gradient's size.
+
+    Args:
+        logits, teacher: (B, 15).
+        temperature: T that both are divided by.
+    """
+    loss = logits.new_zeros(())
+    for head in (FER2013_HEAD, FERPLUS_HEAD):
+        target = F.softmax(teacher[:, head] / temperature, dim=1)
+        loss = loss + F.cross_entropy(logits[:, head] / temperature, target)
+    return temperature**2 * loss
+
+
 def soft_targets(faces: LabelledFaces) -> tuple[Tensor, Tensor]:
     """(N, 8) FER+ targets and (N,) weights; all masked where the votes are unknown."""
     if faces.votes is None:

@@ -36,23 +36,24 @@ def repository_files(weights: Path, repo: str, evaluation: Path) -> dict[str, by
     Args:
         weights: a weights folder; its name must be that of its results in the evaluation.
         repo: "owner/name".
-        evaluation: what `training.evaluate --json` wrote after the weights were.
+        evaluation: what `training.evaluate --json` wrote of these very weights.
 
     Raises:
-        PublishError: the weights fail a check, or the evaluation is missing, older or of others.
+        PublishError: the weights fail a check, or the evaluation is missing or of other weights.
     """
     name = weights.resolve().name
     try:
-        verify(weights, name, "bundled")
+        sha256 = verify(weights, name, "bundled").sha256
     except Refused as error:
         raise PublishError(f"{weights} was not published: {error}.") from None
     document = _read_evaluation(evaluation)
-    if evaluation.stat().st_mtime < max((weights / file).stat().st_mtime for file in FILES):
-        raise PublishError(
-            f"{evaluation} is older than the weights in {weights}. Run training.evaluate again."
-        )
     if name not in document["results"]:
         raise PublishError(f"{evaluation} holds no results of {name}. Run training.evaluate on it.")
+    if document["weights"].get(name) != sha256:  # by content: a clone makes all times new
+        raise PublishError(
+            f"{evaluation} was measured on other weights than those in {weights}. "
+            "Run training.evaluate again."
+        )
     config = json.loads((weights / "config.json").read_bytes())
     try:
         card = model_card(name, repo, config, document)
@@ -69,7 +70,9 @@ def _read_evaluation(path: Path) -> dict[str, Any]:
         raise PublishError(f"{path} is missing. Write it with training.evaluate --json.") from None
     except ValueError:
         raise PublishError(f"{path} is not JSON.") from None
-    if not isinstance(document, dict) or not isinstance(document.get("results"), dict):
+    if not isinstance(document, dict) or not all(
+        isinstance(document.get(part), dict) for part in ("results", "weights")
+    ):
         raise PublishError(f"{path} was not written by training.evaluate.")
     return document
 

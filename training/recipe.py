@@ -34,6 +34,8 @@ class Recipe:
     warmup_epochs: float = 1.0
     batch_size: int = 128
     """Images a step, over all processes."""
+    optimizer: str = "adamw"
+    """A name that `timm.optim.list_optimizers` knows."""
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     ema_decay: float = 0.999
@@ -42,6 +44,11 @@ class Recipe:
     """On the FER2013 labels only: the FER+ votes are soft already."""
     ferplus_weight: float = 1.0
     """Loss = CE(FER2013 label) + ferplus_weight * CE(FER+ vote distribution)."""
+    teacher_weight: float = 0.0
+    """Share of the loss that follows teachers (`training.distill`) instead of labels."""
+    teacher_temperature: float = 2.0
+    teacher_from: int = 0
+    """The first epoch (from 0) with teachers."""
     precision: str = "auto"
     """"fp32", "bf16", or "auto": bf16 where the processor has it in hardware."""
     seed: int = 0
@@ -65,6 +72,8 @@ class Recipe:
             raise RecipeError(f'precision is "auto", "fp32" or "bf16", not "{self.precision}".')
         if min(self.epochs, self.batch_size, self.input_size) < 1:
             raise RecipeError("epochs, batch_size and input_size must be at least 1.")
+        if not 0 <= self.teacher_weight <= 1 or self.teacher_temperature <= 0:
+            raise RecipeError("teacher_weight is in [0, 1], teacher_temperature above 0.")
         if self.decay_epochs > self.epochs:
             raise RecipeError("decay_epochs must not exceed epochs.")
         if [e for e, _ in self.progressive] != sorted(e for e, _ in self.progressive):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,11 +19,13 @@ from huggingface_hub import ModelCard, constants
 from fer_demo.classifier import load_network
 from fer_demo.settings import Settings
 from fer_demo.weights import open_weights
+from tests.conftest import ROOT
 from tests.factories import write_weights_folder
 from tests.hub_server import TOKEN, HubServer, restart, use
 from tests.training.conftest import tiny_faces
-from training import publish
+from training import evaluate, publish
 from training.evaluate import Model, measure
+from training.folder import weights_sha256
 
 REPO = "me/fer-tiny"
 
@@ -35,7 +38,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results, _ = measure(Model("tiny", [folder]), faces, unseen=np.arange(len(faces)) % 2 == 0)
     document = {
         "data": "tiny", "split": "public_test", "n": len(faces), "tta": False, "caution": None,
-        "results": {"tiny": results},
+        "weights": {"tiny": weights_sha256(folder)}, "results": {"tiny": results},
     }  # fmt: skip
     (folder / "evaluation.json").write_text(json.dumps(document))
     return folder
@@ -129,8 +132,9 @@ def test_a_second_publication_is_one_more_commit(
 ) -> None:
     assert run(measured) == 0
     other = write_weights_folder(tmp_path / "tiny", "test_resnet", seed=1)
-    document = (measured / "evaluation.json").read_text()
-    (other / "evaluation.json").write_text(document)
+    document = json.loads((measured / "evaluation.json").read_text())
+    document["weights"]["tiny"] = weights_sha256(other)
+    (other / "evaluation.json").write_text(json.dumps(document))
     assert run(other) == 0
     assert len(server.repos[REPO].commits) == 3
     restart(monkeypatch)
@@ -157,19 +161,36 @@ def test_a_dry_run_writes_the_tree_and_asks_nobody(
 
 @pytest.fixture
 def copy(measured: Path, tmp_path: Path) -> Path:
-    """The measured folder, to be spoilt; its evaluation is newer than its weights."""
-    folder = write_weights_folder(tmp_path / "tiny", "test_resnet")
-    (folder / "evaluation.json").write_bytes((measured / "evaluation.json").read_bytes())
-    return folder
+    """The measured folder, to be spoilt."""
+    return shutil.copytree(measured, tmp_path / "tiny")
 
 
-def test_an_evaluation_older_than_the_weights_is_refused(
+def test_an_evaluation_of_other_weights_is_refused(
     server: HubServer, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    os.utime(copy / "evaluation.json", (0, 0))
+    write_weights_folder(copy, "test_resnet", seed=1)
+    os.utime(copy / "evaluation.json")  # the newest file, as all are after a clone
     assert run(copy) == 1
-    assert "is older than the weights" in capsys.readouterr().err
+    assert "was measured on other weights than those in" in capsys.readouterr().err
     assert server.seen == []
+
+
+def test_what_evaluation_writes_is_what_publishing_takes(
+    copy: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = ["--json", str(copy / "evaluation.json")]
+    assert evaluate.main(["--weights", str(copy), "--data", str(tiny_data), *out]) == 0
+    assert run(copy, "--dry-run") == 0
+
+
+def test_the_weights_that_ship_can_be_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders = [config.parent for config in (ROOT / "fer_demo/weights").glob("*/config.json")]
+    assert folders
+    assert [run(folder, "--dry-run") for folder in folders] == [0] * len(folders)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +199,9 @@ def test_an_evaluation_older_than_the_weights_is_refused(
         (None, "is missing. Write it with training.evaluate --json."),
         ("{", "is not JSON."),
         ("[]", "was not written by training.evaluate."),
-        ('{"results": {"other": {}}}', "holds no results of tiny."),
-        ('{"results": {"tiny": {"fer2013": {}}}}', "lacks figures of tiny"),
+        ('{"results": {}}', "was not written by training.evaluate."),
+        ('{"results": {"other": {}}, "weights": {}}', "holds no results of tiny."),
+        ('{"results": {"tiny": {"fer2013": {}}}, "weights": SHA}', "lacks figures of tiny"),
     ],
 )
 def test_an_unfit_evaluation_is_refused(
@@ -187,6 +209,7 @@ def test_an_unfit_evaluation_is_refused(
 ) -> None:
     (copy / "evaluation.json").unlink()
     if text is not None:
+        text = text.replace("SHA", json.dumps({"tiny": weights_sha256(copy)}))
         (copy / "evaluation.json").write_text(text)
     assert run(copy) == 1
     assert reason in capsys.readouterr().err

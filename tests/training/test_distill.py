@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+
+from tests.training.conftest import assert_same_weights, checkpoint, run_training, tiny_faces
+from training import distill, export
+from training.data import DataError, read_split
+from training.distill import read_targets
+from training.objective import distillation_loss
+
+TAUGHT = ("--teacher-weight", "0.5")
+
+
+@pytest.fixture(scope="module")
+def targets_file(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_data: Path) -> Path:
+    """What one tiny teacher says of the tiny training split."""
+    folder = tmp_path_factory.mktemp("teacher")
+    assert export.main(["--run", str(tiny_run), "--to", str(folder / "tiny")]) == 0
+    out = folder / "targets.npz"
+    options = ["--weights", str(folder / "tiny"), "--data", str(tiny_data), "--out", str(out)]
+    assert distill.main(options) == 0
+    return out
+
+
+def test_a_teacher_that_agrees_leaves_no_gradient() -> None:
+    teacher = torch.randn(4, 15, generator=torch.manual_seed(0))
+    student = teacher.clone().requires_grad_()
+    distillation_loss(student, teacher, 2.0).backward()
+    assert student.grad is not None
+    assert student.grad.abs().max() < 1e-6
+
+
+def test_each_head_is_taught_by_itself() -> None:
+    teacher = torch.randn(4, 15, generator=torch.manual_seed(0))
+    raised = teacher.clone()
+    raised[:, 7:] += 3  # the same probabilities of the second head
+    assert distillation_loss(teacher, raised, 2.0) == pytest.approx(
+        float(distillation_loss(teacher, teacher, 2.0)), rel=1e-5
+    )
+
+
+def test_two_equal_teachers_say_what_one_says(targets_file: Path, tiny_data: Path) -> None:
+    faces = read_split(tiny_data, "train")
+    one = read_targets(targets_file, faces)
+    two = distill.teach([targets_file.parent / "tiny"] * 2, faces)
+    assert one.logits.shape == two.logits.shape == (64, 15)
+    assert one.teachers[0].startswith("tiny ")
+    for head in (slice(0, 7), slice(7, 15)):
+        np.testing.assert_allclose(
+            softmax(one.logits[:, head], axis=1), softmax(two.logits[:, head], axis=1), atol=5e-3
+        )
+
+
+def test_targets_of_other_pictures_are_refused(targets_file: Path) -> None:
+    with pytest.raises(DataError, match="other pictures"):
+        read_targets(targets_file, tiny_faces(64, seed=9))
+
+
+def test_a_file_without_targets_is_refused(tmp_path: Path, tiny_data: Path) -> None:
+    (tmp_path / "t.npz").write_text("no")
+    with pytest.raises(DataError, match="holds no teachers' targets"):
+        read_targets(tmp_path / "t.npz", read_split(tiny_data, "train"))
+
+
+def test_a_student_learns_something_else_than_without_a_teacher(
+    tmp_path: Path, tiny_run: Path, tiny_data: Path, recipe_file: Path, targets_file: Path
+) -> None:
+    options = (*TAUGHT, "--targets", str(targets_file))
+    assert run_training(recipe_file, tiny_data, tmp_path / "student", *options) == 0
+    one, other = checkpoint(tiny_run)["model"], checkpoint(tmp_path / "student")["model"]
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_recipe_that_needs_a_teacher_says_how_to_make_one(
+    tmp_path: Path,
+    tiny_data: Path,
+    recipe_file: Path,
+    targets_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    late = (*TAUGHT, "--teacher-from", "1")
+    assert run_training(recipe_file, tiny_data, tmp_path / "late", *late) == 1
+    assert "from epoch 2 on" in capsys.readouterr().err
+    # The epochs before are kept: with targets it goes on as if they had been there.
+    with_targets = (*late, "--targets", str(targets_file))
+    assert run_training(recipe_file, tiny_data, tmp_path / "late", *with_targets, "--resume") == 0
+    assert run_training(recipe_file, tiny_data, tmp_path / "whole", *with_targets) == 0
+    assert_same_weights(tmp_path / "late", tmp_path / "whole")
+
+
+def test_wrong_teacher_settings_are_refused(
+    tmp_path: Path, tiny_data: Path, recipe_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_training(recipe_file, tiny_data, tmp_path, "--teacher-weight", "1.5") == 1
+    assert "teacher_weight is in [0, 1]" in capsys.readouterr().err

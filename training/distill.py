@@ -1,0 +1,115 @@
+"""What teachers say of every training image, cached for their students' runs.
+
+    python -m training.distill --weights DIR [--weights DIR ...] --data DIR --out runs/targets.npz
+    python -m training.train --recipe RECIPE --data DIR --out RUN --targets runs/targets.npz
+
+The teachers' probabilities are averaged over models and over each picture's mirror image. A student
+follows them at a temperature (Hinton et al. 2015, arXiv:1503.02531), for teachers are too sure of
+pictures that they have trained on. The file is a run's artefact: it follows from the weights and is
+not committed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
+from training.data import DataError, LabelledFaces, read_split
+from training.evaluate import Model
+from training.folder import FolderError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """Teachers' logits of one set of pictures."""
+
+    logits: NDArray[np.float32]
+    """(N, 15); of several teachers, each head is the log of their mean probability."""
+    pixels: str
+    """sha256 of the pictures, (N, 48, 48) uint8."""
+    teachers: tuple[str, ...]
+    """Folder name and the first 12 digits of the sha256 of each one's weights."""
+
+
+def teach(folders: list[Path], faces: LabelledFaces) -> Targets:
+    """The targets of a set of pictures by the mean of several weights folders.
+
+    Raises:
+        FolderError: one is not a weights folder of this project.
+    """
+    heads = [FER2013_HEAD, FERPLUS_HEAD]
+    logits = np.concatenate(Model("teachers", folders).logits(faces.grey, heads, flip=True), axis=1)
+    names = tuple(
+        f"{folder.resolve().name} "
+        + hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
+        for folder in folders
+    )
+    return Targets(logits, _fingerprint(faces), names)
+
+
+def write_targets(targets: Targets, path: Path) -> None:
+    """Write an .npz file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez(
+            file,
+            logits=targets.logits.astype(np.float16),
+            pixels=np.array(targets.pixels),
+            teachers=np.array(targets.teachers),
+        )
+    part.replace(path)
+
+
+def read_targets(path: Path, faces: LabelledFaces) -> Targets:
+    """The targets that `write_targets` wrote of these pictures.
+
+    Raises:
+        DataError: the file is missing, is none of ours, or was made of other pictures.
+    """
+    try:
+        with np.load(path) as file:
+            targets = Targets(
+                file["logits"].astype(np.float32), str(file["pixels"]), tuple(file["teachers"])
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} holds no teachers' targets: {error}.") from None
+    if targets.pixels != _fingerprint(faces) or targets.logits.shape != (len(faces), NUM_LOGITS):
+        raise DataError(
+            f"{path} was made of other pictures than these {len(faces):,}: make it anew with "
+            "python -m training.distill."
+        )
+    return targets
+
+
+def _fingerprint(faces: LabelledFaces) -> str:
+    return hashlib.sha256(np.ascontiguousarray(faces.grey)).hexdigest()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.distill", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--weights", type=Path, action="append", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
+    given = parser.parse_args(arguments)
+    try:
+        targets = teach(given.weights, read_split(given.data, "train"))
+        write_targets(targets, given.out)
+    except (DataError, FolderError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{given.out}: {len(targets.logits):,} pictures, taught by {', '.join(targets.teachers)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
