@@ -255,3 +255,5 @@ class ModelCard:
     """"bundled", or "owner/name@commit" of a Hub repository."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    """Of the head that the app shows, as `training.calibrate` wrote it; empty where it did not."""

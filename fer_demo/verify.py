@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from fer_demo.answers import Answers
 from fer_demo.types import EXPRESSIONS, FERPLUS_EXPRESSIONS, NUM_LOGITS, ModelCard
 
 FILES = ("manifest.json", "config.json", "model.safetensors")
@@ -118,6 +119,8 @@ def _card(config: dict[str, Any], file: dict[str, Any], name: str, source: str) 
         raise Refused("a temperature, mean or deviation in config.json makes no sense")
     if not 0 <= float(ours["uncertain_below"]) <= 1:
         raise Refused("uncertain_below in config.json is not between 0 and 1")
+    calibration = dict(ours.get("calibration", {}).get("ferplus7", {}))
+    Answers.read(calibration, float(ours["uncertain_below"]))  # what cannot be read is refused now
     return ModelCard(
         name=name,
         architecture=str(config["architecture"]),
@@ -134,6 +137,7 @@ def _card(config: dict[str, Any], file: dict[str, Any], name: str, source: str) 
         source=source,
         metrics=dict(ours.get("metrics", {})),
         recipe=dict(ours.get("recipe", {})),
+        calibration=calibration,
     )
 
 

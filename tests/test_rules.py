@@ -21,8 +21,9 @@ ORDER = (
 draw and charts, from each other's left)."""
 
 ALIASES = {
+    "answers": "types",
     "hub": "weights", "hub_download": "weights", "verify": "weights", "prefetch": "weights",
-    "models": "pipeline", "examples": "ui", "bench": "__main__",
+    "ensemble": "classifier", "models": "pipeline", "examples": "ui", "bench": "__main__",
     "measured": "charts", "model_charts": "charts", "faithfulness_charts": "charts",
 }  # fmt: skip
 """Modules that share a step with a room of the list."""

@@ -94,6 +94,7 @@ def swap_labels(config: dict[str, Any]) -> None:
         (set_key("pretrained_cfg", "std", to=[0]), "makes no sense"),
         (set_key("fer_demo", "temperature", "ferplus7", to=float("nan")), "makes no sense"),
         (set_key("fer_demo", "uncertain_below", to=2), "uncertain_below"),
+        (set_key("fer_demo", "calibration", to={"ferplus7": {"edges": 3}}), "lacks what the app"),
         (set_key("fer_demo", to={}), "lacks what the app needs"),
         (set_key("pretrained_cfg", to=7), "lacks what the app needs"),
     ],
