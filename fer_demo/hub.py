@@ -113,15 +113,23 @@ def fetch(
         lock.release()
 
 
-def discard(folder: Path, files: Sequence[str]) -> None:
-    """Delete files from the cache, and what its links point to, so that they are fetched anew."""
-    for file in files:
-        path = folder / file
-        while path.is_symlink():
-            target = path.parent / path.readlink()
+def discard(folder: Path, files: Sequence[str]) -> bool:
+    """Delete files from the cache, and what its links point to, so that they are fetched anew.
+
+    Returns:
+        Whether they are gone; a cache that cannot be written keeps them.
+    """
+    try:
+        for file in files:
+            path = folder / file
+            while path.is_symlink():
+                target = path.parent / path.readlink()
+                path.unlink(missing_ok=True)
+                path = target
             path.unlink(missing_ok=True)
-            path = target
-        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _cached(repo: str, files: Sequence[str], revision: str | None) -> Path | None:

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
+
+from huggingface_hub import constants
 
 from fer_demo import hub
 from fer_demo.errors import ModelUnavailable
@@ -26,6 +31,8 @@ DETECTOR_FILE = "face_detection_yunet_2023mar.onnx"
 DETECTOR_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 DETECTOR_DEADLINE = 15.0
 """Seconds: 230 kB, and a simpler detector stands by."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,56 +91,59 @@ def detector_file(settings: Settings, progress: Progress | None = None) -> Path:
     Raises:
         ModelUnavailable: it could not be had in time, or was not the right file.
     """
-    deadline = min(settings.hub_deadline, DETECTOR_DEADLINE)
-
-    def fetch() -> Fetched:
-        files = (DETECTOR_FILE,)
-        try:
-            return hub.fetch(DETECTOR_REPO, files, DETECTOR_REVISION, deadline, progress)
-        except HubError as error:
-            raise ModelUnavailable(f"The face detector YuNet was not fetched: {error}") from None
 
     def check(fetched: Fetched) -> Path:
         path = fetched.folder / DETECTOR_FILE
         with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == DETECTOR_SHA256:
-                return path
-        hub.discard(fetched.folder, (DETECTOR_FILE,))
-        raise ModelUnavailable("The face detector YuNet was damaged on its way and was deleted.")
+            if hashlib.file_digest(file, "sha256").hexdigest() != DETECTOR_SHA256:
+                raise Refused("its file was damaged on its way and was deleted")
+        return path
 
-    fetched = fetch()
-    try:
-        return check(fetched)
-    except ModelUnavailable:
-        if fetched.fresh:
-            raise
-        return check(fetch())  # only the cached copy was damaged
+    files = (DETECTOR_FILE,)
+    deadline = min(settings.hub_deadline, DETECTOR_DEADLINE)
+    fetch = partial(hub.fetch, DETECTOR_REPO, files, DETECTOR_REVISION, deadline, progress)
+    return _checked("The face detector YuNet was", files, fetch, check)
+
+
+def card_url(card: ModelCard) -> str | None:
+    """Where the Hub shows the model card of weights that came from there."""
+    repo, _, commit = card.source.partition("@")
+    return f"{constants.ENDPOINT}/{repo}/blob/{commit}/README.md" if commit else None
 
 
 def _open_hub(name: str, settings: Settings, progress: Progress | None) -> WeightsFolder:
     repo, _, revision = name.partition("@")
 
-    def fetch() -> Fetched:
-        try:
-            return hub.fetch(repo, FILES, revision or None, settings.hub_deadline, progress)
-        except HubError as error:
-            raise ModelUnavailable(f"The weights of {repo} were not fetched: {error}") from None
-
     def check(fetched: Fetched) -> WeightsFolder:
-        try:
-            card = verify(fetched.folder, repo, f"{repo}@{fetched.commit}")
-        except Refused as error:
-            hub.discard(fetched.folder, FILES)
-            raise ModelUnavailable(f"The weights of {repo} were refused: {error}.") from None
+        card = verify(fetched.folder, repo, f"{repo}@{fetched.commit}")
         return WeightsFolder(fetched.folder, card, fetched.notice)
 
-    fetched = fetch()
-    try:
-        return check(fetched)
-    except ModelUnavailable:
-        if fetched.fresh:
-            raise
-        return check(fetch())  # perhaps only the cached copy is damaged
+    fetch = partial(hub.fetch, repo, FILES, revision or None, settings.hub_deadline, progress)
+    return _checked(f"The weights of {repo} were", FILES, fetch, check)
+
+
+def _checked(
+    subject: str, files: Sequence[str], fetch: Callable[[], Fetched], check: Callable[[Fetched], T]
+) -> T:
+    """What `check` makes of fetched files; those that it refuses are deleted.
+
+    A refused copy from the cache is fetched once more: perhaps only that is damaged.
+
+    Args:
+        subject: how a sentence about its failure begins.
+        files: what `fetch` fetches.
+    """
+    while True:
+        try:
+            fetched = fetch()
+        except HubError as error:
+            raise ModelUnavailable(f"{subject} not fetched: {error}") from None
+        try:
+            return check(fetched)
+        except Refused as error:
+            deleted = hub.discard(fetched.folder, files)
+            if fetched.fresh or not deleted:
+                raise ModelUnavailable(f"{subject} refused: {error}.") from None
 
 
 def _bundled_names() -> tuple[str, ...]:
