@@ -14,15 +14,16 @@ from typing import Any
 from tqdm import tqdm
 
 from fer_demo import bench
-from fer_demo.classifier import Predictor, load_classifier
-from fer_demo.errors import FerDemoError
+from fer_demo.classifier import Classifier, Predictor, load_classifier
+from fer_demo.ensemble import ENSEMBLE, load_predictor, predictor_names
+from fer_demo.errors import FerDemoError, ModelUnavailable
 from fer_demo.export import annotated_png, to_csv, to_record
 from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector, load_detector
 from fer_demo.images import MAX_BYTES, read_photo
 from fer_demo.pipeline import analyse
 from fer_demo.settings import Settings
 from fer_demo.types import Analysis
-from fer_demo.weights import model_names, open_weights
+from fer_demo.weights import open_weights
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"}
 """What is taken from a folder; a file that is named itself is always tried."""
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("analyse", help="name the expressions in pictures")
     command.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="pictures or folders")
-    command.add_argument("--model", help="name of the weights; the first there is by default")
+    command.add_argument("--model", help=f"name of the weights, or {ENSEMBLE}")
     command.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, help="of the faces")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.add_argument("--out", type=Path, metavar="DIR", help="annotated pictures and a CSV")
@@ -53,7 +54,7 @@ def _analyse(given: argparse.Namespace) -> int:
         given.out.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(1) as pool:  # the detector may have to come over the network
         detector_to_be = pool.submit(load_detector, settings)
-        classifier = _load_classifier(given.model, settings)
+        classifier = _load_predictor(given.model, settings)
         detector = detector_to_be.result()
     if detector.notice:
         print(detector.notice, file=sys.stderr)
@@ -71,12 +72,17 @@ def _analyse(given: argparse.Namespace) -> int:
     return int(any("error" in record for record in records))
 
 
-def _load_classifier(name: str | None, settings: Settings) -> Predictor:
-    names = model_names(settings)
-    weights = open_weights(name or names[0], settings)
-    if weights.notice:
-        print(weights.notice, file=sys.stderr)
-    return load_classifier(weights, settings)
+def _load_predictor(name: str | None, settings: Settings) -> Predictor:
+    def load(one: str) -> Classifier:
+        weights = open_weights(one, settings)
+        if weights.notice:
+            print(weights.notice, file=sys.stderr)
+        return load_classifier(weights, settings)
+
+    names = predictor_names(settings)
+    if name is not None and name not in names:
+        raise ModelUnavailable(f'There is no model "{name}". Choose one of: {", ".join(names)}.')
+    return load_predictor(name or names[0], settings, load)
 
 
 def _pictures(paths: Iterable[Path]) -> Iterator[Path]:

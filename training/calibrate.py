@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -129,10 +130,8 @@ def head_calibration(logits: Floats, label: Labels, fold: NDArray[np.int64]) -> 
     }
 
 
-def calibrate(
-    folder: Path, faces: LabelledFaces, train: LabelledFaces, target: float = TARGET_ACCURACY
-) -> dict[str, Any]:
-    """Calibrate a weights folder in place; returns the report that its card keeps.
+def unseen(faces: LabelledFaces, train: LabelledFaces) -> LabelledFaces:
+    """The faces that calibration may use: those that are in no training file.
 
     Raises:
         DataError: models may not be calibrated on this data.
@@ -141,16 +140,31 @@ def calibrate(
         raise DataError(faces.caution)
     if faces.votes is None:
         raise DataError("Calibration needs FER+ votes: the app's confidence is about them.")
-    faces = faces[~seen_in(faces.grey, train.grey)]
-    groups = duplicate_groups(faces.grey)
-    model = Model(folder.name, [folder])
-    # Raw logits, so that a folder that is calibrated again gets the same card.
-    old = read_config(folder)["fer_demo"]["temperature"]
-    hard, soft = model.logits(faces.grey, [FER2013_HEAD, FERPLUS7_HEAD], flip=False)
-    hard, soft = hard * np.float32(old["fer2013"]), soft * np.float32(old["ferplus7"])
+    return faces[~seen_in(faces.grey, train.grey)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What was fitted on all faces, and what fitting gives on faces that it did not see."""
+
+    temperature: dict[str, float]
+    """By head, with FER+'s eight classes at the temperature of its seven."""
+    uncertain_below: float
+    report: dict[str, Any]
+
+
+def fit(hard: Floats, soft: Floats, faces: LabelledFaces, target: float) -> Fitted:
+    """Fit temperatures and threshold.
+
+    Args:
+        hard, soft: (N, 7) logits of FER2013's head and of FER+'s, at temperature 1.
+        faces: from `unseen`, (N,).
+        target: share of right answers from which on the app answers, in [0, 1].
+    """
+    fold = folds_of(duplicate_groups(faces.grey))
     voted = ferplus7_label(cast("NDArray[np.uint8]", faces.votes))
     kept = voted >= 0
-    soft, voted, fold = soft[kept], voted[kept], folds_of(groups)
+    soft, voted = soft[kept], voted[kept]
     report = {
         "fer2013": head_calibration(hard, faces.label, fold),
         "ferplus7": head_calibration(soft, voted, fold[kept]),
@@ -161,26 +175,70 @@ def calibrate(
         "target_accuracy": target,
         "at_threshold": held_out_threshold(held_out.max(1), right, fold[kept], target),
     } | confidence_table(held_out, voted)
-    temperature = {head: report[head]["temperature"] for head in report}
-    probs = softmax(soft / temperature["ferplus7"])
-    limit = confidence_threshold(probs.max(1), right, target)
-    _fold_in(folder, temperature, limit, report)
-    return report
+    of_hard, of_soft = report["fer2013"]["temperature"], report["ferplus7"]["temperature"]
+    limit = confidence_threshold(softmax(soft / of_soft).max(1), right, target)
+    temperature = {"fer2013": of_hard, "ferplus8": of_soft, "ferplus7": of_soft}
+    return Fitted(temperature, round(limit, 4), report)
 
 
-def _fold_in(
-    folder: Path, temperature: dict[str, float], uncertain_below: float, report: dict[str, Any]
-) -> None:
+def calibrate(
+    folder: Path, faces: LabelledFaces, train: LabelledFaces, target: float = TARGET_ACCURACY
+) -> Fitted:
+    """Calibrate a weights folder in place; its card keeps the report.
+
+    Raises:
+        DataError: models may not be calibrated on this data.
+    """
+    faces = unseen(faces, train)
+    # Raw logits, so that a folder that is calibrated again gets the same card.
+    old = read_config(folder)["fer_demo"]["temperature"]
+    rows = [FER2013_HEAD, FERPLUS7_HEAD]
+    hard, soft = Model(folder.name, [folder]).logits(faces.grey, rows, flip=False)
+    hard, soft = hard * np.float32(old["fer2013"]), soft * np.float32(old["ferplus7"])
+    fitted = fit(hard, soft, faces, target)
+    _fold_in(folder, fitted)
+    return fitted
+
+
+def _fold_in(folder: Path, fitted: Fitted) -> None:
     """Write the folder anew with these raw temperatures in place of those it had."""
     config = read_config(folder)
     card = config["fer_demo"]
-    old, hard, soft = card["temperature"], temperature["fer2013"], temperature["ferplus7"]
-    card["temperature"] = {"fer2013": hard, "ferplus8": soft, "ferplus7": soft}
-    card["uncertain_below"] = round(uncertain_below, 4)
-    card["calibration"] = report
-    step = {"fer2013": hard / old["fer2013"], "ferplus": soft / old["ferplus7"]}
+    old, new = card["temperature"], fitted.temperature
+    card["temperature"] = new
+    card["uncertain_below"] = fitted.uncertain_below
+    card["calibration"] = fitted.report
+    step = {
+        "fer2013": new["fer2013"] / old["fer2013"],
+        "ferplus": new["ferplus7"] / old["ferplus7"],
+    }
     state = fold_temperature(read_state(folder), config["pretrained_cfg"]["classifier"], step)
     write_folder(folder, config, state)
+
+
+def summary(fitted: Fitted) -> str:
+    """A few lines for people."""
+    lines = []
+    for head in ("fer2013", "ferplus7"):
+        r, (low, high) = fitted.report[head], fitted.report[head]["ece_interval"]
+        lines.append(
+            f"{head}: raw temperature {r['temperature']:.4f}, cross-fitted on {r['n']} "
+            f"images: ECE {100 * r['ece_before']:.2f} % -> {100 * r['ece']:.2f} % (a calibrated "
+            f"model: {100 * low:.2f} to {100 * high:.2f} %), NLL {r['nll_before']:.4f} -> "
+            f"{r['nll']:.4f} (at the best temperature {r['nll_at_best_temperature']:.4f})."
+        )
+    held = fitted.report["ferplus7"]["at_threshold"]
+    lines.append(
+        f"Uncertain below {fitted.uncertain_below:.2f}: held out, {100 * held['coverage']:.1f} % "
+        f"of the images are answered and {100 * held['accuracy']:.1f} % of those rightly."
+    )
+    return "\n".join(lines)
+
+
+def read_data(data: Path, seen_in: Path | None) -> tuple[LabelledFaces, LabelledFaces]:
+    """PublicTest, and the training split that lies beside it unless another place is named."""
+    beside = data.parent if data.suffix == ".parquet" else data
+    return read_split(data, "public_test"), read_split(seen_in or beside, "train")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -192,28 +250,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seen-in", type=Path, help="training data; where --data lies by default")
     parser.add_argument("--accuracy", type=float, default=TARGET_ACCURACY, metavar="SHARE")
     given = parser.parse_args(arguments)
-    beside = given.data.parent if given.data.suffix == ".parquet" else given.data
     try:
-        faces = read_split(given.data, "public_test")
-        train = read_split(given.seen_in or beside, "train")
-        report = calibrate(given.weights, faces, train, given.accuracy)
+        faces, train = read_data(given.data, given.seen_in)
+        fitted = calibrate(given.weights, faces, train, given.accuracy)
     except (DataError, FolderError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    card = read_config(given.weights)["fer_demo"]
-    for head in ("fer2013", "ferplus7"):
-        r, (low, high) = report[head], report[head]["ece_interval"]
-        print(
-            f"{head}: raw temperature {r['temperature']:.4f}, cross-fitted on {r['n']} "
-            f"images: ECE {100 * r['ece_before']:.2f} % -> {100 * r['ece']:.2f} % (a calibrated "
-            f"model: {100 * low:.2f} to {100 * high:.2f} %), NLL {r['nll_before']:.4f} -> "
-            f"{r['nll']:.4f} (at the best temperature {r['nll_at_best_temperature']:.4f})."
-        )
-    held = report["ferplus7"]["at_threshold"]
-    print(
-        f"Uncertain below {card['uncertain_below']:.2f}: held out, {100 * held['coverage']:.1f} % "
-        f"of the images are answered and {100 * held['accuracy']:.1f} % of those rightly."
-    )
+    print(summary(fitted))
     return 0
 
 

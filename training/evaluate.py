@@ -3,7 +3,8 @@
     python -m training.evaluate --weights DIR [--weights DIR ...] --data FILE_OR_DIR \
         [--tta] [--seen-in TRAIN_DATA] [--corruptions] [--by-pose] [--errors DIR] [--json OUT]
 
-Several --weights are also measured together, as `ensemble` (log of the mean probability). Three
+Several --weights are also measured together, as `ensemble` in the way of the app: the log of the
+mean probability, over the temperature of `ensemble.json` beside them where that is theirs. Three
 heads, three protocols, never mixed: `fer2013` (its seven classes, its labels), `ferplus8` (eight
 classes, strict majority of the votes), `ferplus7` (the seven the app shows, argmax of the votes).
 Where the set has no votes, `given7` is the head that the app shows against the set's own labels.
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_demo.ensemble import read_joint, together
 from fer_demo.faces import load_detector
 from fer_demo.settings import Settings
 from fer_demo.types import (
@@ -36,7 +38,7 @@ from training.data import SPLITS, DataError, LabelledFaces, read_split
 from training.duplicates import duplicate_groups, seen_in
 from training.errors import write_sheets
 from training.folder import FolderError, load_network, weights_sha256
-from training.metrics import average_logits, ece, entropy_correlation, head_report
+from training.metrics import ece, entropy_correlation, head_report
 from training.pose import accuracy_by_pose, yaw_and_size
 from training.predict import predict_logits
 from training.votes import ferplus7_label, ferplus8_label, is_tie, vote_entropy
@@ -74,7 +76,12 @@ class Model:
         self.networks = [network.to(device) for network, _ in loaded]
         self.sizes = [config["pretrained_cfg"]["input_size"][-1] for _, config in loaded]
         cards = [config["fer_demo"] for _, config in loaded]
-        self.temperature = cards[0]["temperature"] if len(cards) == 1 else None
+        if len(folders) == 1:
+            self.temperature = cards[0]["temperature"]
+        else:
+            sha256 = [weights_sha256(folder) for folder in folders]
+            limits = [card["uncertain_below"] for card in cards]
+            self.temperature = read_joint(sha256, limits, folders[0].resolve().parent).temperature
         self.device = device
 
     def logits(
@@ -88,7 +95,14 @@ class Model:
         ]
         if len(each) == 1:
             return [each[0][:, columns] for columns in rows]
-        return [average_logits([logits[:, columns] for logits in each]) for columns in rows]
+        return [
+            together([logits[:, columns] for logits in each], self._joint_temperature(columns))
+            for columns in rows
+        ]
+
+    def _joint_temperature(self, columns: slice) -> float:
+        """That of the log of the mean probability; FER+'s eight classes take that of the seven."""
+        return self.temperature["fer2013" if columns == FER2013_HEAD else "ferplus7"]
 
 
 def measure(
@@ -143,7 +157,7 @@ def _report(
     x, label = logits[kept], protocol.label[kept]
     _, group = np.unique(groups[kept], return_inverse=True)
     report = head_report(x, label, protocol.names, group)
-    if model.temperature and name in model.temperature:
+    if name in model.temperature:
         report["ece_raw"] = round(ece(x * np.float32(model.temperature[name]), label), 5)
     if faces.votes is not None:
         voted = vote_entropy(faces.votes[kept])

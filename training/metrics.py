@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
     multiclass_calibration_error,
@@ -151,12 +151,6 @@ def entropy_correlation(logits: Floats, voted: Floats) -> float:
     predicted = -(probs * np.log(np.maximum(probs, 1e-12))).sum(1)
     known = np.isfinite(voted)
     return float(np.corrcoef(predicted[known], voted[known])[0, 1])
-
-
-def average_logits(logits: list[Floats]) -> Floats:
-    """Logits of several models together: the log of their mean probability, one head."""
-    stacked = np.stack([log_softmax(x, axis=1) for x in logits])
-    return logsumexp(stacked, axis=0) - np.log(len(stacked))
 
 
 def head_report(

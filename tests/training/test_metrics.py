@@ -68,14 +68,6 @@ def test_risk_falls_with_coverage() -> None:
     assert shares[-1] == round(float((LOGITS.argmax(1) == LABEL).mean()), 5)
 
 
-def test_average_of_models_is_the_log_of_their_mean_probability() -> None:
-    other = np.roll(LOGITS, 1, axis=1)
-    mean = (metrics.softmax(LOGITS) + metrics.softmax(other)) / 2
-    np.testing.assert_allclose(
-        metrics.softmax(metrics.average_logits([LOGITS, other])), mean, atol=1e-6
-    )
-
-
 def test_entropy_correlation_leaves_out_images_without_votes() -> None:
     probs = metrics.softmax(LOGITS)
     voted = -(probs * np.log(probs)).sum(1)

@@ -1,0 +1,97 @@
+"""Measure several calibrated networks together, and fit how sure they may be as one.
+
+    python -m training.ensemble --weights DIR --weights DIR [--weights DIR ...] \
+        --data FILE_OR_DIR [--seen-in TRAIN_DATA]
+
+On the same images and in the same way as `training.calibrate`: a temperature of the log of their
+mean probability, and the confidence from which answers are right 95 times in 100. Writes
+`ensemble.json` beside the folders. The app reads it for networks with these sha256, and makes the
+ensemble its default for photos where it names more images rightly than each network alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_demo.ensemble import ENSEMBLE, FILE, together
+from fer_demo.types import FER2013_HEAD, FERPLUS7_HEAD
+from training.calibrate import TARGET_ACCURACY, fit, read_data, summary, unseen
+from training.data import DataError, LabelledFaces
+from training.evaluate import Model
+from training.folder import FolderError, read_config, weights_sha256
+from training.metrics import Floats
+from training.votes import ferplus7_label
+
+
+def measure(
+    folders: list[Path], faces: LabelledFaces, train: LabelledFaces, target: float = TARGET_ACCURACY
+) -> tuple[dict[str, Any], str]:
+    """The document that `fer_demo.ensemble` reads, and a summary for people.
+
+    Raises:
+        DataError: models may not be calibrated on this data.
+        FolderError: a folder was not calibrated by itself.
+    """
+    for folder in folders:
+        if "calibration" not in read_config(folder)["fer_demo"]:
+            raise FolderError(f"{folder} was not calibrated. Run training.calibrate on it first.")
+    faces = unseen(faces, train)
+    rows = [FER2013_HEAD, FERPLUS7_HEAD]
+    each = [Model(f.name, [f]).logits(faces.grey, rows, flip=False) for f in folders]
+    hard, soft = (together(list(of_head)) for of_head in zip(*each, strict=True))
+    fitted = fit(hard, soft, faces, target)
+    names = [folder.resolve().name for folder in folders]
+    answers = dict(zip((*names, ENSEMBLE), (*(one[1] for one in each), soft), strict=True))
+    accuracy = {name: _accuracy(logits, faces) for name, logits in answers.items()}
+    document = {
+        "format": 1,
+        "members": {n: weights_sha256(f) for n, f in zip(names, folders, strict=True)},
+        "accuracy": accuracy,
+        "temperature": fitted.temperature,
+        "uncertain_below": fitted.uncertain_below,
+        "calibration": fitted.report,
+    }
+    right = ", ".join(f"{name} {100 * share:.2f} %" for name, share in accuracy.items())
+    return document, f"{summary(fitted)}\nRight on unseen images, ferplus7: {right}."
+
+
+def _accuracy(logits: Floats, faces: LabelledFaces) -> float:
+    """Of the head that the app shows."""
+    voted = ferplus7_label(cast("NDArray[np.uint8]", faces.votes))
+    kept = voted >= 0
+    return round(float((logits.argmax(1) == voted)[kept].mean()), 5)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.ensemble", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--weights", type=Path, action="append", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seen-in", type=Path, help="training data; where --data lies by default")
+    parser.add_argument("--accuracy", type=float, default=TARGET_ACCURACY, metavar="SHARE")
+    given = parser.parse_args(arguments)
+    try:
+        parents = {folder.resolve().parent for folder in given.weights}
+        if len(given.weights) < 2 or len(parents) > 1:
+            raise FolderError("An ensemble takes two or more --weights that lie in one folder.")
+        faces, train = read_data(given.data, given.seen_in)
+        document, told = measure(given.weights, faces, train, given.accuracy)
+        path = parents.pop() / FILE
+        path.write_text(json.dumps(document, indent=1) + "\n")
+    except (DataError, FolderError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{told}\nWrote {path}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
