@@ -9,6 +9,7 @@ from fer_demo.images import ACCEPTED, MAX_BYTES, MAX_PIXELS, MAX_SIDE
 from fer_demo.pipeline import MAX_FACES
 from fer_demo.ui import resources
 from fer_demo.ui.layout import NOTICE_TITLE
+from fer_demo.ui.origin import origin
 
 WHAT = f"""
 {NOTICE_TITLE}
@@ -90,20 +91,24 @@ def main() -> None:
 def _running() -> None:
     """Models and detector in use, as the server has them."""
     try:
-        detector = resources.detector()
-        st.markdown(f"Face detector: {detector.name}.")
-        if detector.notice:
-            st.text(detector.notice)
-        cards = resources.cards()
+        with st.spinner("Looking for the face detector and the models"):
+            detector = resources.detector()
+            folders = [resources.weights(name) for name in resources.models()]
     except FerDemoError as error:
         st.error(str(error), icon=":material/error:")
         return
-    for card in cards:
+    st.markdown(f"Face detector: {detector.name}.")
+    if detector.notice:
+        st.text(detector.notice)
+    for folder in folders:
+        card = folder.card
         st.markdown(
             f"- **{card.name}**: {card.architecture}, {card.input_size} x {card.input_size} px, "
-            f"{card.size_bytes / 1e6:.1f} MB, {card.source}. Licence: {card.licence}. "
+            f"{card.size_bytes / 1e6:.1f} MB, {origin(card)}. Licence: {card.licence}. "
             f"SHA-256: `{card.sha256[:16]}…`"
         )
+        if folder.notice:
+            st.text(folder.notice)
 
 
 if __name__ == "__main__":

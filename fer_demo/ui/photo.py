@@ -16,9 +16,11 @@ from fer_demo.pipeline import analyse
 from fer_demo.types import Analysis
 from fer_demo.ui import resources
 from fer_demo.ui.cards import CARDS_A_PAGE, cards
+from fer_demo.ui.compare import compare
 from fer_demo.ui.gallery import Gallery, Picture, gallery
 from fer_demo.ui.intake import example_by_id, intake
 from fer_demo.ui.layout import notice
+from fer_demo.ui.origin import title, weights_line
 from fer_demo.ui.picture import picture_column, set_marking, treat_as_one_face
 
 
@@ -37,6 +39,7 @@ def main() -> None:
         return
     with st.container(key="footer", horizontal=True, horizontal_alignment="distribute"):
         downloads, settings = st.container(width="content"), st.container(width="content")
+    origin = st.container()
     with settings:
         model, threshold = _settings()
     if model is None:
@@ -45,6 +48,8 @@ def main() -> None:
         analyses = _analyse_all(pictures, model, threshold)
     if analyses is None:
         return
+    with origin:
+        weights_line([resources.weights(name) for name in resources.members(model)])
     with results:
         _results(pictures, pictures.picture, analyses[pictures.shown], model, threshold)
     with downloads:
@@ -73,7 +78,7 @@ def _write_link(picture: Picture | None) -> None:
 def _settings() -> tuple[str | None, float]:
     """Model and detector threshold, both in the URL."""
     try:
-        names = resources.models()
+        names = resources.predictors()
     except FerDemoError as error:
         st.error(str(error), icon=":material/error:")
         return None, DEFAULT_THRESHOLD
@@ -81,7 +86,13 @@ def _settings() -> tuple[str | None, float]:
         model = names[0]
         if len(names) > 1:
             model = st.selectbox(
-                "Model", names, key="model", bind="query-params", width=260, required=True
+                "Model",
+                names,
+                key="model",
+                bind="query-params",
+                format_func=title,
+                width=260,
+                required=True,
             )
         with st.popover("Advanced", icon=":material/tune:"):
             threshold = st.slider(
@@ -94,8 +105,6 @@ def _settings() -> tuple[str | None, float]:
                 bind="query-params",
                 help="Lower finds more faces, and more things that are none.",
             )
-            if len(names) == 1:
-                st.caption(f"Model: {model}")
     return model, threshold
 
 
@@ -117,9 +126,10 @@ def _analyse_all(pictures: Gallery, model: str, threshold: float) -> list[Analys
     if todo:
         bar = st.progress(0.0, "Loading the face detector")
         try:
-            detector = resources.detector(partial(_show_fetching, bar))
+            fetching = partial(_show_fetching, bar, "the face detector")
+            detector = resources.detector(progress=fetching)
             bar.progress(0.05, "Loading the expression model")
-            classifier = resources.classifier(model, partial(_show_fetching, bar))
+            classifier = resources.classifier(model, partial(_show_fetching, bar, "the model"))
             for index, picture in enumerate(todo):
                 text = f"Reading picture {index + 1} of {len(todo)}"
                 bar.progress(0.1 + 0.9 * index / len(todo), text)
@@ -143,11 +153,9 @@ def _analyse_all(pictures: Gallery, model: str, threshold: float) -> list[Analys
     return [p.analyses[p.question(model, threshold)] for p in pictures.pictures]
 
 
-def _show_fetching(bar: DeltaGenerator, done: int, total: int) -> None:
-    bar.progress(
-        done / max(total, 1),
-        f"Fetching weights from the Hub, {done / 1e6:.1f} of {total / 1e6:.1f} MB",
-    )
+def _show_fetching(bar: DeltaGenerator, what: str, done: int, total: int) -> None:
+    text = f"Fetching {what} from the Hub, {done / 1e6:.1f} of {total / 1e6:.1f} MB"
+    bar.progress(done / max(total, 1), text)
 
 
 def _results(
@@ -161,10 +169,25 @@ def _results(
         detector = resources.detector()
         if detector.notice and analysis.detector == detector.name:
             st.info(detector.notice, icon=":material/info:")
-        if len(analysis):
-            cards(picture, picture.question(model, threshold), pager)
+        question = picture.question(model, threshold)
+        if len(analysis) and _comparing():
+            compare(picture, question)
+        elif len(analysis):
+            cards(picture, question, pager)
         elif not st.session_state.get("marking"):
             _no_face(picture)
+
+
+def _comparing() -> bool:
+    """Whether the models are to be compared; nothing to ask where there is only one."""
+    if len(resources.models()) < 2:
+        return False
+    return st.toggle(
+        "Compare the models",
+        key="compare",
+        bind="query-params",
+        help="One face through each model, side by side.",
+    )
 
 
 def _no_face(picture: Picture) -> None:

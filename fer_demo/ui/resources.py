@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from fer_demo.classifier import Predictor, load_classifier
+from fer_demo.classifier import Classifier, Predictor, load_classifier
+from fer_demo.ensemble import load_predictor, member_names, predictor_names
 from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.hub import Progress
 from fer_demo.settings import Settings
-from fer_demo.types import ModelCard
-from fer_demo.weights import model_names, open_weights
+from fer_demo.ui.once import Once
+from fer_demo.weights import WeightsFolder, model_names, open_weights
 
 
 @st.cache_resource(show_spinner=False)
 def settings() -> Settings:
-    """The environment, read once."""
+    """The environment, read once; Streamlit's secrets, where there are any, are part of it."""
+    st.secrets.load_if_toml_exists()
     return Settings.from_environment()
 
 
 def models() -> tuple[str, ...]:
-    """Names to choose from.
+    """Names of the models, each by itself; the first is the default.
 
     Raises:
         ModelUnavailable: there is none.
@@ -27,26 +31,46 @@ def models() -> tuple[str, ...]:
     return model_names(settings())
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def classifier(name: str, _progress: Progress | None = None) -> Predictor:
-    """The named model, loaded and warm; `_progress` is told of a download.
+def predictors() -> tuple[str, ...]:
+    """Names of all that can answer for a photo: the models, and all of them together.
+
+    Raises:
+        ModelUnavailable: there is none.
+    """
+    return predictor_names(settings())
+
+
+def members(name: str) -> tuple[str, ...]:
+    """The models that answer under a name of `predictors`."""
+    return member_names(name, settings())
+
+
+def classifier(name: str, progress: Progress | None = None) -> Predictor:
+    """What answers under a name of `predictors`, loaded and warm; `progress` hears of a download.
 
     Raises:
         ModelUnavailable: its weights cannot be had.
     """
-    return load_classifier(open_weights(name, settings(), _progress), settings())
+    return load_predictor(name, settings(), partial(_network, progress=progress))
 
 
-def cards() -> tuple[ModelCard, ...]:
-    """What each model says of itself; loads none of them.
+@Once
+def _network(name: str, progress: Progress | None) -> Classifier:
+    """One model, loaded and warm."""
+    return load_classifier(weights(name, progress=progress), settings())
+
+
+@Once
+def weights(name: str, progress: Progress | None) -> WeightsFolder:
+    """The named model's verified weights and their card.
 
     Raises:
-        ModelUnavailable: the weights of one cannot be had.
+        ModelUnavailable: they cannot be had.
     """
-    return tuple(open_weights(name, settings()).card for name in model_names(settings()))
+    return open_weights(name, settings(), progress)
 
 
-@st.cache_resource(show_spinner=False)
-def detector(_progress: Progress | None = None) -> FaceDetector:
-    """The best face detector that can be had here; `_progress` is told of a download."""
-    return load_detector(settings(), _progress)
+@Once
+def detector(progress: Progress | None) -> FaceDetector:
+    """The best face detector that can be had here."""
+    return load_detector(settings(), progress)

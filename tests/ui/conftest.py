@@ -72,11 +72,12 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def models(two_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def models(two_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The app has the two tiny models and no others."""
     monkeypatch.setattr(weights, "BUNDLED", two_models)
     resources.settings.clear()
-    return two_models
+    yield two_models
+    resources.settings.clear()
 
 
 @pytest.fixture

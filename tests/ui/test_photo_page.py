@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import streamlit as st
+from streamlit import config
+from streamlit.runtime.secrets import Secrets
 from streamlit.testing.v1 import AppTest
 
 from fer_demo import weights
@@ -13,6 +16,7 @@ from fer_demo.ui import resources
 from fer_demo.ui.layout import NOTICE, NOTICE_TITLE
 from fer_demo.ui.picture import add_box
 from tests.conftest import ROOT
+from tests.hub_server import restart
 from tests.ui.conftest import TIMEOUT, example_png, wall_png
 
 HOSTILE = "*bold* [link](http:x.y) $x$ <b>.jpg"
@@ -284,6 +288,44 @@ def test_no_weights_is_one_sentence(app, monkeypatch, tmp_path):
     click(app.run(), "example-one")
     assert not app.exception
     assert len(app.error) == 1
+
+
+def captions(app: AppTest) -> list[str]:
+    return [caption.value for caption in app.caption]
+
+
+def test_the_page_says_which_weights_answered(one):
+    assert "Weights: sure, bundled with this app." in captions(one)
+    one.selectbox(key="model").set_value("doubtful").run()
+    assert "Weights: doubtful, bundled with this app." in captions(one)
+
+
+def test_bundled_weights_that_serve_instead_of_the_hubs_say_why(app, monkeypatch):
+    restart(monkeypatch)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("FER_HUB_REPOS", "me/none")
+    click(app.run(), "example-one")
+    assert len(headings(app)) == 1
+    (notice,) = [words for words in captions(app) if words.startswith("The weights of me/none ")]
+    assert "the Hub could not be reached" in notice
+    assert notice.endswith("The bundled sure serves instead.")
+    assert "Weights: sure, bundled with this app." in captions(app)
+    app.switch_page("fer_demo/ui/about.py").run()
+    assert notice in texts(app)
+
+
+def test_secrets_of_streamlit_name_the_repositories(models, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("FER_HUB_REPOS", "")
+    secrets = Secrets()
+    monkeypatch.setattr(st, "secrets", secrets)
+    file = tmp_path / "secrets.toml"
+    monkeypatch.setattr(config.get_config_options()["secrets.files"], "value", [str(file)])
+    resources.settings.clear()
+    assert resources.settings().hub_repos == (), "no file is no failure"
+    assert "".join(capfd.readouterr()) == ""
+    file.write_text('FER_HUB_REPOS = "me/fer-tiny@v1"\n')
+    resources.settings.clear()
+    assert resources.settings().hub_repos == ("me/fer-tiny@v1",)
 
 
 def test_the_about_page_says_what_is_running(app):

@@ -1,0 +1,142 @@
+"""The comparison: one face through each model, side by side, with the evidence for one expression.
+
+Each model reads the same crops once; its answer is kept with the picture's others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from fer_demo.charts import TEMPLATE, describe_face, finding
+from fer_demo.draw import COLOURS, evidence_scale, overlay, percent
+from fer_demo.ensemble import read_by
+from fer_demo.errors import FerDemoError
+from fer_demo.types import EXPRESSIONS, Analysis
+from fer_demo.ui import resources
+from fer_demo.ui.gallery import Picture, Question
+from fer_demo.ui.origin import short_name
+
+OPACITY = 0.6
+"""Of the evidence over the crop: what the cards open with."""
+
+
+@st.fragment
+def compare(picture: Picture, question: Question) -> None:
+    """One face of the picture, through every model."""
+    try:
+        with st.spinner("Asking each model"):
+            answers = _answers(picture, question)
+    except FerDemoError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    face, chosen = _choices(picture, picture.analyses[question])
+    with st.container(key="verdict"):
+        st.text(verdict(answers, face))
+    scale = max(evidence_scale(answer) for answer in answers.values())
+    # Two stand side by side on a phone, too; more would be too narrow there.
+    columns = st.columns(len(answers), gap="small", wrap=len(answers) > 2)
+    for column, (name, answer) in zip(columns, answers.items(), strict=True):
+        with column, st.container(border=True, gap="xsmall", key=f"model-{short_name(name)}"):
+            _column(name, answer, face, chosen, scale)
+    st.caption(f"Purple places speak for {chosen}, teal ones against it, on one scale.")
+
+
+def verdict(answers: Mapping[str, Analysis], face: int) -> str:
+    """Whether the models agree on a face (from 0), and if not, which says what."""
+    said = {
+        short_name(name): answer.predictions.labels[int(answer.predictions.top[face])]
+        for name, answer in answers.items()
+    }
+    doubtful = [short_name(name) for name, answer in answers.items() if answer.is_uncertain(face)]
+    everyone = "Both models" if len(said) == 2 else f"All {len(said)} models"
+    if len(set(said.values())) > 1:
+        each = ", ".join(f"{name} says {label}" for name, label in said.items())
+        sentence = f"They disagree: {each}."
+    else:
+        sentence = f"{everyone} say {next(iter(said.values()))}."
+    if not doubtful:
+        return sentence
+    who = f"{everyone} are" if len(doubtful) == len(said) else f"{' and '.join(doubtful)} is"
+    return f"{sentence} {who} uncertain."
+
+
+def _answers(picture: Picture, question: Question) -> dict[str, Analysis]:
+    """What each model says of the faces; only what is not known yet is computed."""
+    shown = picture.analyses.pop(question)
+    picture.keep(question, shown)  # now the latest, so that the others do not push it out
+    answers = {}
+    for name in resources.models():
+        asked = dataclasses.replace(question, model=name)
+        if asked not in picture.analyses:
+            picture.keep(asked, read_by(resources.classifier(name), shown))
+        answers[name] = picture.analyses[asked]
+    return answers
+
+
+def _choices(picture: Picture, analysis: Analysis) -> tuple[int, str]:
+    """The face (from 0) and the expression to compare; at first the predicted one."""
+    key = f"{picture.digest[:12]}-{len(analysis)}"
+    face = 0
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        if len(analysis) > 1:
+            numbers = range(1, len(analysis) + 1)
+            face = st.selectbox("Face", numbers, key=f"compare-face-{key}", width=100) - 1
+        chosen = st.selectbox(
+            "Evidence for",
+            EXPRESSIONS,
+            index=int(analysis.predictions.top[face]),
+            key=f"compare-class-{key}-{face}",
+            width=160,
+        )
+    return face, chosen
+
+
+def _column(name: str, answer: Analysis, face: int, chosen: str, scale: float) -> None:
+    st.text(short_name(name))
+    st.markdown(f"**{finding(answer, face)}**")
+    evidence = answer.predictions.evidence[face, EXPRESSIONS.index(chosen)]
+    st.image(
+        overlay(answer.crops.colour[face], evidence, scale, OPACITY),
+        width="stretch",
+        output_format="JPEG",
+        alt=f"Face {face + 1} with the evidence of {short_name(name)} for {chosen}.",
+    )
+    st.plotly_chart(
+        small_bars(answer, face),
+        key=f"compare-bars-{name}",
+        config={"displayModeBar": False},
+        alt=describe_face(answer, face),
+        width="stretch",
+    )
+
+
+def small_bars(analysis: Analysis, face: int) -> go.Figure:
+    """Bars of the seven probabilities of one face (from 0), for a column of 150 px and more."""
+    labels = analysis.predictions.labels
+    probs = analysis.predictions.probs[face].astype(float)
+    bars = go.Bar(
+        x=100 * probs,
+        y=list(labels),
+        orientation="h",
+        marker={"color": [COLOURS[label] for label in labels], "cornerradius": 2},
+        text=[percent(share) for share in probs],
+        textposition="outside",
+        textfont={"size": 11},
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+    )
+    return go.Figure(
+        bars,
+        layout={
+            "template": TEMPLATE,
+            "height": 165,
+            "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
+            # Room to the right of 100 for the number at the end of a full bar.
+            "xaxis": {"range": [0, 150], "visible": False},
+            "yaxis": {"autorange": "reversed", "ticksuffix": " ", "tickfont": {"size": 11}},
+        },
+    )
