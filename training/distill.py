@@ -90,7 +90,7 @@ def read_targets(path: Path, faces: LabelledFaces) -> Targets:
 
 
 def _fingerprint(faces: LabelledFaces) -> str:
-    return hashlib.sha256(np.ascontiguousarray(faces.grey)).hexdigest()
+    return hashlib.sha256(faces.grey.tobytes()).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -60,7 +60,12 @@ def learning_rate(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
 
 
 def two_head_loss(
-    logits: Tensor, label: Tensor, target: Tensor, weight: Tensor, recipe: Recipe
+    logits: Tensor,
+    label: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    recipe: Recipe,
+    frequency: Tensor | None = None,
 ) -> Tensor:
     """CE of the FER2013 label + ferplus_weight * votes-weighted CE of the FER+ distribution.
 
@@ -69,11 +74,39 @@ def two_head_loss(
         label: (B,) FER2013 classes.
         target: (B, 8) FER+ distribution.
         weight: (B,) in [0, 1], 0 masks the row.
-        recipe: gives the label smoothing and ferplus_weight.
+        recipe: gives the label smoothing, ferplus_weight and what is done about rare classes.
+        frequency: (15,) of `class_frequency`, for recipes that do something about rare classes.
     """
-    hard = F.cross_entropy(logits[:, FER2013_HEAD], label, label_smoothing=recipe.label_smoothing)
-    soft = F.cross_entropy(logits[:, FERPLUS_HEAD], target, reduction="none")
+    of_class = torch.ones_like(logits[0])
+    if frequency is not None:
+        if recipe.class_weighting == "sqrt":
+            of_class = _mean_one(frequency.rsqrt(), frequency)
+        logits = logits + recipe.logit_adjustment * frequency.log()
+    hard = F.cross_entropy(
+        logits[:, FER2013_HEAD],
+        label,
+        weight=of_class[FER2013_HEAD],
+        label_smoothing=recipe.label_smoothing,
+    )
+    soft = F.cross_entropy(
+        logits[:, FERPLUS_HEAD], target, weight=of_class[FERPLUS_HEAD], reduction="none"
+    )
     return hard + recipe.ferplus_weight * (soft * weight).mean()
+
+
+def class_frequency(label: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """(15,) shares of the classes in the training split, each head summing to 1, none 0."""
+    hard = torch.bincount(label, minlength=7).float() + 1
+    soft = (target * weight[:, None]).sum(0) + 1
+    return torch.cat([hard / hard.sum(), soft / soft.sum()])
+
+
+def _mean_one(of_class: Tensor, frequency: Tensor) -> Tensor:
+    """Scaled so that each head's mean weight over the training split is 1."""
+    scaled = of_class.clone()
+    for head in (FER2013_HEAD, FERPLUS_HEAD):
+        scaled[head] /= (of_class[head] * frequency[head]).sum()
+    return scaled
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:

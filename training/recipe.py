@@ -44,6 +44,10 @@ class Recipe:
     """On the FER2013 labels only: the FER+ votes are soft already."""
     ferplus_weight: float = 1.0
     """Loss = CE(FER2013 label) + ferplus_weight * CE(FER+ vote distribution)."""
+    class_weighting: str = "none"
+    """"none", or "sqrt": both losses weigh a class by one over the root of its frequency."""
+    logit_adjustment: float = 0.0
+    """Times the log frequency of a class, added to its logit in training (Menon et al. 2021)."""
     teacher_weight: float = 0.0
     """Share of the loss that follows teachers (`training.distill`) instead of labels."""
     teacher_temperature: float = 2.0
@@ -70,6 +74,8 @@ class Recipe:
             raise RecipeError(f'init is "scratch" or "imagenet", not "{self.init}".')
         if self.precision not in ("auto", "fp32", "bf16"):
             raise RecipeError(f'precision is "auto", "fp32" or "bf16", not "{self.precision}".')
+        if self.class_weighting not in ("none", "sqrt"):
+            raise RecipeError(f'class_weighting is "none" or "sqrt", not "{self.class_weighting}".')
         if min(self.epochs, self.batch_size, self.input_size) < 1:
             raise RecipeError("epochs, batch_size and input_size must be at least 1.")
         if not 0 <= self.teacher_weight <= 1 or self.teacher_temperature <= 0:

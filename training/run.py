@@ -21,6 +21,7 @@ from training.data import LabelledFaces
 from training.distill import Targets
 from training.objective import (
     bf16_in_hardware,
+    class_frequency,
     create_network,
     distillation_loss,
     learning_rate,
@@ -64,6 +65,7 @@ class Run:
         self.grey = torch.from_numpy(train.grey).to(device)
         self.label = torch.from_numpy(train.label).to(device)
         self.target, self.weight = (t.to(device) for t in soft_targets(train))
+        self.frequency = class_frequency(self.label, self.target, self.weight)
         self.teacher = None if targets is None else torch.from_numpy(targets.logits).to(device)
         self.valid_grey = torch.from_numpy(valid.grey).to(device)
         self.valid_label = torch.from_numpy(valid.label).to(device)
@@ -101,9 +103,8 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.steps_per_epoch, recipe)
         logits = self.model(x.contiguous(memory_format=torch.channels_last))
-        loss = two_head_loss(
-            logits.float(), self.label[rows], self.target[rows], self.weight[rows], recipe
-        )
+        label, target, weight = self.label[rows], self.target[rows], self.weight[rows]
+        loss = two_head_loss(logits.float(), label, target, weight, recipe, self.frequency)
         share = recipe.teacher_weight if epoch >= recipe.teacher_from else 0.0
         if share > 0:
             if self.teacher is None:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from tests.training.conftest import tiny_faces
 from training.data import LabelledFaces
-from training.objective import learning_rate, soft_targets, two_head_loss
+from training.objective import class_frequency, learning_rate, soft_targets, two_head_loss
 from training.recipe import Recipe
 
 RECIPE = Recipe("resnet18", epochs=10, decay_epochs=4, warmup_epochs=2, learning_rate=0.5)
@@ -57,3 +57,40 @@ def test_targets_of_a_set_without_votes_are_masked() -> None:
     target, weight = soft_targets(bare)
     assert target.shape == (5, 8)
     assert weight.tolist() == [0.0] * 5
+
+
+LABEL = torch.tensor([0, 0, 0, 1])
+SOFT = torch.eye(8)[LABEL]
+FREQUENCY = class_frequency(LABEL, SOFT, torch.ones(4))
+
+
+def _loss(logits: torch.Tensor, **settings: float | str) -> torch.Tensor:
+    recipe = Recipe("resnet18", label_smoothing=0.0, **settings)  # type: ignore[arg-type]
+    return two_head_loss(logits, LABEL, SOFT, torch.ones(4), recipe, FREQUENCY)
+
+
+def test_frequencies_sum_to_one_in_each_head_and_none_is_zero() -> None:
+    assert FREQUENCY[:7].sum() == pytest.approx(1)
+    assert FREQUENCY[7:].sum() == pytest.approx(1)
+    assert FREQUENCY.min() > 0
+
+
+def test_logit_adjustment_is_content_with_the_frequencies_where_logits_are_level() -> None:
+    # With level logits, tau = 1 leaves the frequencies as the answer, which cost less than level
+    # probabilities do.
+    level = torch.zeros(4, 15)
+    assert _loss(level, logit_adjustment=1.0) < _loss(level)
+    wanted = -FREQUENCY.log()
+    assert float(_loss(level, logit_adjustment=1.0)) == pytest.approx(
+        float((wanted[LABEL] + wanted[7 + LABEL]).mean()), rel=1e-5
+    )
+
+
+def test_square_root_weights_pull_harder_at_the_rare_class() -> None:
+    pulls = []
+    for weighting in ("none", "sqrt"):
+        logits = torch.zeros(4, 15, requires_grad=True)
+        _loss(logits, class_weighting=weighting).backward()
+        assert logits.grad is not None
+        pulls.append(logits.grad[3].abs().sum() / logits.grad[0].abs().sum())
+    assert pulls[1] > 1.2 * pulls[0]
