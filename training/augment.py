@@ -40,7 +40,7 @@ def random_affine(n: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
     u = _uniform(5, n, generator=generator)  # (5, n) in [0, 1)
     angle = (2 * u[0] - 1) * math.radians(recipe.rotation)
     zoom = torch.exp((2 * u[1] - 1) * -math.log(1 - recipe.scale))
-    flip = torch.where(u[2] < 0.5, -1.0, 1.0)
+    flip = torch.where(u[2] < recipe.flip, -1.0, 1.0)
     shift = (2 * u[3:5] - 1) * 2 * recipe.shift  # the side is 2 in these coordinates
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     return torch.stack(

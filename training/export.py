@@ -27,7 +27,7 @@ def export(run: Path, to: Path) -> dict[str, Any]:
     """Write the weights folder `to` from the last checkpoint of `run`; returns its config.
 
     Raises:
-        ExportError: the run holds no readable checkpoint.
+        ExportError: the run holds no readable checkpoint, or a network that the app cannot run.
     """
     path = run / "last.pt"
     if not path.is_file():
@@ -37,6 +37,11 @@ def export(run: Path, to: Path) -> dict[str, Any]:
         recipe, state, step = (checkpoint[key] for key in ("recipe", "ema", "step"))
     except (RuntimeError, EOFError, KeyError, OSError) as error:
         raise ExportError(f"{path} is not a checkpoint of a run: {error!r}.") from None
+    if recipe.get("channels", 1) != 1 or recipe.get("pooling", "avg") != "avg":
+        raise ExportError(
+            f"{run} cannot be exported: the app's networks have one grey channel and average "
+            "pooling."
+        )
     network = timm.create_model(
         recipe["architecture"],
         in_chans=1,

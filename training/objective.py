@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import training.baselines  # noqa: F401  (timm then knows them)
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.data import LabelledFaces
 from training.recipe import Recipe, RecipeError
@@ -16,10 +17,10 @@ from training.votes import ferplus_target
 
 
 def create_network(recipe: Recipe, *, pretrained: bool = False) -> nn.Module:
-    """The recipe's timm network: one grey channel, two heads in one linear layer.
+    """The recipe's timm network: two heads in one linear layer, an input of grey values.
 
     Args:
-        recipe: names the architecture.
+        recipe: names the architecture; with several channels each gets the same grey values.
         pretrained: fetch timm's pretrained weights from the Hub; the last layer starts anew and
             the first one sums its colours.
 
@@ -31,13 +32,14 @@ def create_network(recipe: Recipe, *, pretrained: bool = False) -> nn.Module:
     if pretrained and not timm.models.is_model_pretrained(recipe.architecture):
         raise RecipeError(f'timm has no pretrained weights of "{recipe.architecture}".')
     try:
-        return timm.create_model(
+        network = timm.create_model(
             recipe.architecture,
             pretrained=pretrained,
-            in_chans=1,
+            in_chans=recipe.channels,
             num_classes=NUM_LOGITS,
             drop_rate=recipe.drop_rate,
             output_stride=recipe.output_stride,
+            global_pool=recipe.pooling,
         )
     except (OSError, RuntimeError) as error:  # the Hub's errors are OSErrors
         if not pretrained:
@@ -46,6 +48,11 @@ def create_network(recipe: Recipe, *, pretrained: bool = False) -> nn.Module:
             f"The pretrained weights of {recipe.architecture} could not be fetched from the Hub "
             f"({type(error).__name__}). Check the network and HF_ENDPOINT, or use --init scratch."
         ) from error
+    if recipe.channels > 1:
+        network.register_forward_pre_hook(
+            lambda _, inputs: (inputs[0].expand(-1, recipe.channels, -1, -1),)
+        )
+    return network
 
 
 def learning_rate(step: int, steps_per_epoch: int, recipe: Recipe) -> float:

@@ -24,6 +24,10 @@ class Recipe:
     """"scratch", or "imagenet" for timm's pretrained weights (needs the Hub)."""
     input_size: int = 96
     """Side of the square the network sees at evaluation, px."""
+    channels: int = 1
+    """Of the network's input. What ships has one; more repeat the grey values."""
+    pooling: str = "avg"
+    """Global pooling; what ships has "avg", on which the evidence maps rest."""
     output_stride: int = 16
     """16 keeps the last feature map at input_size / 16; 32 is the network's own."""
     progressive: tuple[tuple[int, int], ...] = ()
@@ -56,6 +60,8 @@ class Recipe:
     precision: str = "auto"
     """"fp32", "bf16", or "auto": bf16 where the processor has it in hardware."""
     seed: int = 0
+    flip: float = 0.5
+    """Share of images that are mirrored."""
     rotation: float = 15.0
     """Degrees to either side."""
     shift: float = 0.10
