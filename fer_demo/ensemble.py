@@ -73,6 +73,8 @@ class Joint:
     uncertain_below: float
     best: bool
     """Whether no member alone named more of PublicTest's unseen pictures rightly."""
+    calibration: Mapping[str, Any]
+    """How often their answers were right, as in a model's card; empty where it was not measured."""
 
 
 UNMEASURED = {"fer2013": 1.0, "ferplus8": 1.0, "ferplus7": 1.0}
@@ -91,7 +93,7 @@ def read_joint(
         ModelUnavailable: the file cannot be read.
     """
     path = (folder or weights.BUNDLED) / FILE
-    unmeasured = Joint(UNMEASURED, max(uncertain_below), best=False)
+    unmeasured = Joint(UNMEASURED, max(uncertain_below), best=False, calibration={})
     try:
         document = json.loads(path.read_bytes())
         if sorted(document["members"].values()) != sorted(sha256):
@@ -101,6 +103,7 @@ def read_joint(
             temperature={head: float(document["temperature"][head]) for head in UNMEASURED},
             uncertain_below=float(document["uncertain_below"]),
             best=accuracy[ENSEMBLE] >= max(accuracy.values()),
+            calibration=dict(document["calibration"]["ferplus7"]),
         )
     except FileNotFoundError:
         return unmeasured
@@ -118,6 +121,7 @@ class Ensemble:
     def __init__(self, members: Sequence[Classifier], joint: Joint):
         self.members = tuple(members)
         self.uncertain_below = joint.uncertain_below
+        self.calibration = joint.calibration
         self._temperature = joint.temperature["ferplus7"]
 
     def predict(self, crops: Crops) -> Predictions:

@@ -74,7 +74,8 @@ def write_joint(path: Path, **changes: Any) -> None:
     sha256 = {name: open_weights(name, SETTINGS).card.sha256 for name in ("coarse", "fine")}
     document = {
         "members": sha256, "temperature": TEMPERATURE, "uncertain_below": 0.65,
-        "accuracy": {"coarse": 0.7, "fine": 0.8, ENSEMBLE: 0.81}, **changes,
+        "accuracy": {"coarse": 0.7, "fine": 0.8, ENSEMBLE: 0.81},
+        "calibration": {"ferplus7": {"n": 7}}, **changes,
     }  # fmt: skip
     (path / FILE).write_text(json.dumps(document))
 
@@ -118,7 +119,7 @@ def test_what_was_measured_of_the_members_counts(members: list[Classifier], bund
     assert guessed.uncertain_below == 0.7, "the larger of the two"
     write_joint(bundled)
     measured = load(members)
-    assert measured.uncertain_below == 0.65
+    assert (measured.uncertain_below, measured.calibration) == (0.65, {"n": 7})
     logits = guessed.predict(crops).logits / TEMPERATURE["ferplus7"]
     np.testing.assert_allclose(measured.predict(crops).logits, logits, rtol=1e-5)
 

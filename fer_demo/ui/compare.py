@@ -35,7 +35,7 @@ def compare(picture: Picture, question: Question) -> None:
         return
     face, chosen = _choices(picture, picture.analyses[question])
     with st.container(key="verdict"):
-        st.text(verdict(answers, face))
+        st.text(f"{verdict(answers, face)} {_together(answers, face)}")
     scale = max(evidence_scale(answer) for answer in answers.values())
     # Two stand side by side on a phone, too; more would be too narrow there.
     columns = st.columns(len(answers), gap="small", wrap=len(answers) > 2)
@@ -60,8 +60,19 @@ def verdict(answers: Mapping[str, Analysis], face: int) -> str:
         sentence = f"{everyone} say {next(iter(said.values()))}."
     if not doubtful:
         return sentence
-    who = f"{everyone} are" if len(doubtful) == len(said) else f"{' and '.join(doubtful)} is"
-    return f"{sentence} {who} uncertain."
+    who = everyone if len(doubtful) == len(said) else " and ".join(doubtful)
+    return f"{sentence} {who} {'is' if len(doubtful) == 1 else 'are'} uncertain."
+
+
+def _together(answers: Mapping[str, Analysis], face: int) -> str:
+    """What the models say as one."""
+    all_models = resources.ensemble()
+    predictions = all_models.combine([answer.predictions for answer in answers.values()])
+    first = next(iter(answers.values()))
+    limit = all_models.uncertain_below
+    joint = dataclasses.replace(first, predictions=predictions, uncertain_below=limit)
+    said = finding(joint, face)
+    return f"Together: {said[0].lower()}{said[1:]}."
 
 
 def _answers(picture: Picture, question: Question) -> dict[str, Analysis]:
@@ -136,7 +147,7 @@ def small_bars(analysis: Analysis, face: int) -> go.Figure:
             "height": 165,
             "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
             # Room to the right of 100 for the number at the end of a full bar.
-            "xaxis": {"range": [0, 150], "visible": False},
+            "xaxis": {"range": [0, 175], "visible": False},
             "yaxis": {"autorange": "reversed", "ticksuffix": " ", "tickfont": {"size": 11}},
         },
     )

@@ -92,7 +92,6 @@ def _settings() -> tuple[str | None, float]:
                 bind="query-params",
                 format_func=title,
                 width=260,
-                required=True,
             )
         with st.popover("Advanced", icon=":material/tune:"):
             threshold = st.slider(

@@ -7,7 +7,13 @@ from functools import partial
 import streamlit as st
 
 from fer_demo.classifier import Classifier, Predictor, load_classifier
-from fer_demo.ensemble import load_predictor, member_names, predictor_names
+from fer_demo.ensemble import (
+    Ensemble,
+    ensemble_of,
+    load_predictor,
+    member_names,
+    predictor_names,
+)
 from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.hub import Progress
 from fer_demo.settings import Settings
@@ -24,6 +30,9 @@ def settings() -> Settings:
 
 def models() -> tuple[str, ...]:
     """Names of the models, each by itself; the first is the default.
+
+    Live video chooses among these: all together would cost every frame as much as all of them, and
+    smoothing over time steadies its answers already.
 
     Raises:
         ModelUnavailable: there is none.
@@ -52,6 +61,15 @@ def classifier(name: str, progress: Progress | None = None) -> Predictor:
         ModelUnavailable: its weights cannot be had.
     """
     return load_predictor(name, settings(), partial(_network, progress=progress))
+
+
+def ensemble() -> Ensemble:
+    """All models as one; needs two or more.
+
+    Raises:
+        ModelUnavailable: the weights of one cannot be had.
+    """
+    return ensemble_of([_network(name) for name in models()])
 
 
 @Once

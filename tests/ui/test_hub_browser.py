@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from tests.hub_server import TOKEN, HubServer, use
 from tests.training.conftest import tiny_faces
 from tests.ui.conftest import example_png
 from tests.ui.live_app import serve
+from tests.ui.test_photo_browser import NARROW, open_app, sideways
 from training import publish
 from training.evaluate import Model, measure
 from training.folder import weights_sha256
 
-REPO = "me/fer-tiny"
+REPO, OTHER = "me/fer-tiny", "me/fer-other"
 
 
 def write_evaluation(folder: Path) -> None:
@@ -34,39 +36,68 @@ def write_evaluation(folder: Path) -> None:
     (folder / "evaluation.json").write_text(json.dumps(document))
 
 
-def test_published_weights_answer_in_the_app_that_names_their_repository(
-    page: Page, yunet_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    folder = write_weights_folder(tmp_path / "tiny", "test_resnet")
-    write_evaluation(folder)
-    secrets = tmp_path / "home/.streamlit/secrets.toml"
+@pytest.fixture(scope="module")
+def published(
+    tmp_path_factory: pytest.TempPathFactory, yunet_file: Path
+) -> Iterator[tuple[str, HubServer]]:
+    """The app, whose secrets name two repositories of a Hub, a private one published by us."""
+    folder = tmp_path_factory.mktemp("published")
+    tiny = write_weights_folder(folder / "tiny", "test_resnet")
+    other = write_weights_folder(folder / "other", "test_resnet", 96, seed=1)
+    write_evaluation(tiny)
+    secrets = folder / "home/.streamlit/secrets.toml"
     secrets.parent.mkdir(parents=True)
-    secrets.write_text(f'FER_HUB_REPOS = "{REPO}"\nHF_TOKEN = "{TOKEN}"\n')
-    with HubServer() as hub:
+    secrets.write_text(f'FER_HUB_REPOS = "{REPO},{OTHER}"\nHF_TOKEN = "{TOKEN}"\n')
+    with HubServer() as hub, pytest.MonkeyPatch.context() as patch:
+        use(hub, folder / "publisher", patch)
+        patch.setenv("HF_TOKEN", TOKEN)
+        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        assert publish.main(["--weights", str(tiny), "--repo", REPO, "--private"]) == 0
+        hub.commit_folder(OTHER, other)
         hub.commit(DETECTOR_REPO, {DETECTOR_FILE: yunet_file.read_bytes()}, oid=DETECTOR_REVISION)
-        with monkeypatch.context() as publishing:
-            use(hub, tmp_path / "publisher", publishing)
-            publishing.setenv("HF_TOKEN", TOKEN)
-            publishing.setattr(constants, "HF_HUB_DISABLE_XET", True)
-            assert publish.main(["--weights", str(folder), "--repo", REPO, "--private"]) == 0
-        commit = hub.repos[REPO].branches["main"]
         for name in ("FER_HUB_REPOS", "HF_TOKEN"):
-            monkeypatch.delenv(name, raising=False)
-        where = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "cold")}
-        where["HOME"] = str(tmp_path / "home")
-        with serve(tmp_path, yunet_file, **where) as (url, _):
-            page.goto(url)
-            picture = {"name": "me.png", "mimeType": "image/png", "buffer": example_png("one")}
-            page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([picture])
-            expect(page.locator(".st-key-card-1").get_by_alt_text("evidence for")).to_be_visible()
-            link = page.locator(".st-key-weights").get_by_role("link")
-            expect(link).to_have_text(f"{REPO}@{commit[:7]}")
-            expect(link).to_have_attribute("href", f"{hub.url}/{REPO}/blob/{commit}/README.md")
-            page.reload()  # a second visit finds everything there
-            page.get_by_role("button", name="One face").click()
-            expect(page.locator(".st-key-card-1").get_by_alt_text("evidence for")).to_be_visible()
-            expect(page.get_by_text("simpler face detector")).to_have_count(0)
-    assert hub.count("GET", "/store") == 2, "the weights and the detector, once each"
+            patch.delenv(name, raising=False)
+        where = {"HF_HUB_OFFLINE": "0", "HF_HOME": str(folder / "cold")}
+        with serve(folder, yunet_file, HOME=str(folder / "home"), **where) as (url, _):
+            yield url, hub
+    assert hub.count("GET", "/store") == 3, "two networks and the detector, once each"
     fetched = [seen for seen in hub.seen if re.search(rf"{REPO}/resolve/.*\.json", seen.path)]
     assert fetched
     assert all(seen.authorization == f"Bearer {TOKEN}" for seen in fetched)
+
+
+def test_published_weights_answer_in_the_app_that_names_their_repository(
+    page: Page, published: tuple[str, HubServer]
+):
+    url, hub = published
+    commit = hub.repos[REPO].branches["main"]
+    page.goto(url)
+    picture = {"name": "me.png", "mimeType": "image/png", "buffer": example_png("one")}
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([picture])
+    evidence = page.locator(".st-key-card-1").get_by_alt_text("evidence for")
+    expect(evidence).to_be_visible()
+    link = page.locator(".st-key-weights").get_by_role("link")
+    expect(link).to_have_text(f"{REPO}@{commit[:7]}")
+    expect(link).to_have_attribute("href", f"{hub.url}/{REPO}/blob/{commit}/README.md")
+    page.reload()  # a second visit finds everything there
+    page.get_by_role("button", name="One face").click()
+    expect(evidence).to_be_visible()
+    expect(page.get_by_text("simpler face detector")).to_have_count(0)
+
+
+@NARROW
+def test_two_models_stand_side_by_side_on_a_phone(page: Page, published: tuple[str, HubServer]):
+    open_app(page, published[0], "?example=several")
+    expect(page.locator(".st-key-card-1")).to_be_visible()
+    page.get_by_text("Compare the models").click()
+    one, other = (page.get_by_alt_text(f"the evidence of {name}") for name in (REPO, OTHER))
+    expect(one).to_be_visible()
+    expect(other).to_be_visible()
+    expect(page.get_by_text("Together: ")).to_be_visible()
+    expect(page.locator(".js-plotly-plot .bars path")).to_have_count(14)
+    left, right = one.bounding_box(), other.bounding_box()
+    assert left is not None
+    assert right is not None
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] < right["x"]
+    assert sideways(page) <= 0

@@ -1,0 +1,131 @@
+"""The comparison of models on one face, and all models as one, in-process on tiny networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fer_demo import weights
+from fer_demo.types import EXPRESSIONS
+from fer_demo.ui import resources
+from fer_demo.ui.compare import verdict
+from fer_demo.ui.origin import title
+from tests.analyses import HAPPY, SAD_OR_NEUTRAL, made_analysis
+
+SAD = SAD_OR_NEUTRAL
+
+
+@pytest.fixture
+def compared(app: AppTest) -> AppTest:
+    """Several faces, compared."""
+    app.query_params.update({"example": "several", "compare": "true"})
+    return app.run()
+
+
+def alts(app: AppTest) -> list[str]:
+    return [picture.alt for image in app.get("image") for picture in image.proto.imgs]
+
+
+def choose(app: AppTest, label: str, value: object) -> AppTest:
+    (box,) = [box for box in app.selectbox if box.label == label]
+    return box.set_value(value).run()
+
+
+def test_each_model_shows_the_same_face_and_expression(compared: AppTest):
+    assert not compared.exception
+    (line,) = [text.value for text in compared.text if "Together: " in text.value]
+    assert line.startswith(("Both models say ", "They disagree: "))
+    assert len(compared.get("plotly_chart")) == 2
+    choose(compared, "Face", 2)
+    choose(compared, "Evidence for", "fear")
+    maps = [alt for alt in alts(compared) if "the evidence of" in alt]
+    assert maps == [
+        f"Face 2 with the evidence of {name} for fear." for name in ("sure", "doubtful")
+    ]
+
+
+def test_the_predicted_expression_comes_first(compared: AppTest):
+    analysis = next(iter(compared.session_state["gallery"].picture.analyses.values()))
+    for face in (0, 1):
+        choose(compared, "Face", face + 1)
+        top = EXPRESSIONS[int(analysis.predictions.top[face])]
+        assert f"Face {face + 1} with the evidence of sure for {top}." in alts(compared)
+
+
+def test_a_choice_never_runs_a_network_again(compared: AppTest, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("a network ran")
+
+    for name in ("sure", "doubtful"):
+        monkeypatch.setattr(resources.classifier(name), "predict", refuse)
+    choose(compared, "Face", 3)
+    choose(compared, "Evidence for", "angry")
+    compared.toggle(key="compare").set_value(False).run()
+    compared.selectbox(key="model").set_value("doubtful").run()
+    assert not compared.exception
+    assert any(m.value.startswith("##### Uncertain") for m in compared.markdown)
+
+
+def test_clear_deletes_the_comparison_too(compared: AppTest):
+    compared.button(key="clear").click().run()
+    assert not compared.session_state["gallery"].pictures
+    assert not [alt for alt in alts(compared) if "evidence" in alt]
+
+
+def test_one_model_has_nothing_to_compare(
+    app: AppTest, two_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "sure").symlink_to(two_models / "sure")
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    app.query_params.update({"example": "one", "compare": "true"})
+    app.run()
+    assert not app.exception
+    assert [m.value for m in app.markdown if m.value.startswith("##### ")]
+    assert "compare" not in [toggle.key for toggle in app.toggle]
+    assert not app.selectbox
+
+
+def test_all_models_answer_as_one(app: AppTest):
+    app.query_params["example"] = "one"
+    app.run()
+    assert app.selectbox(key="model").options == ["sure", "doubtful", "Both"]
+    assert resources.models() == ("sure", "doubtful"), "live video is not offered it"
+    app.selectbox(key="model").set_value("ensemble").run()
+    assert not app.exception
+    question, analysis = list(app.session_state["gallery"].picture.analyses.items())[-1]
+    assert (question.model, analysis.model) == ("ensemble", "ensemble")
+    assert analysis.uncertain_below == 1.0, "never measured together: the more careful of the two"
+    line = "Weights: sure, bundled with this app; doubtful, bundled with this app."
+    assert line in [caption.value for caption in app.caption]
+
+
+def test_more_than_two_are_all(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).symlink_to(models / "sure")
+    assert title("ensemble") == "Both"
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    assert title("ensemble") == "All"
+
+
+def test_the_verdict_says_who_says_what():
+    happy, sad = made_analysis([HAPPY]), made_analysis([SAD])
+    sure_sad = dataclasses.replace(sad, uncertain_below=0.1)
+    doubtful = dataclasses.replace(happy, uncertain_below=1.0)
+    commit = "me/b@" + "c" * 40
+    assert verdict({"a": happy, commit: happy}, 0) == "Both models say happy."
+    assert (
+        verdict({"a": happy, commit: doubtful}, 0)
+        == "Both models say happy. me/b@ccccccc is uncertain."
+    )
+    assert verdict({"a": happy, "b": sure_sad}, 0) == "They disagree: a says happy, b says sad."
+    assert (
+        verdict({"a": doubtful, "b": sad}, 0)
+        == "They disagree: a says happy, b says sad. Both models are uncertain."
+    )
+    assert (
+        verdict({"a": doubtful, "b": doubtful, "c": happy}, 0)
+        == "All 3 models say happy. a and b are uncertain."
+    )
