@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fer_demo.ensemble import ENSEMBLE, load_predictor, predictor_names
 from fer_demo.errors import FerDemoError, ModelUnavailable
 from fer_demo.export import annotated_png, to_csv, to_record
 from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector, load_detector
+from fer_demo.hub import Progress
 from fer_demo.images import MAX_BYTES, read_photo
 from fer_demo.pipeline import analyse
 from fer_demo.settings import Settings
@@ -74,7 +76,8 @@ def _analyse(given: argparse.Namespace) -> int:
 
 def _load_predictor(name: str | None, settings: Settings) -> Predictor:
     def load(one: str) -> Classifier:
-        weights = open_weights(one, settings)
+        with _fetching(one) as progress:
+            weights = open_weights(one, settings, progress)
         if weights.notice:
             print(weights.notice, file=sys.stderr)
         return load_classifier(weights, settings)
@@ -83,6 +86,25 @@ def _load_predictor(name: str | None, settings: Settings) -> Predictor:
     if name is not None and name not in names:
         raise ModelUnavailable(f'There is no model "{name}". Choose one of: {", ".join(names)}.')
     return load_predictor(name or names[0], settings, load)
+
+
+@contextmanager
+def _fetching(what: str) -> Iterator[Progress]:
+    """A bar on a terminal, from the first bytes on: what is cached shows none."""
+    bar: tqdm[Any] | None = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            text = f"Fetching {what}"
+            bar = tqdm(desc=text, total=total, unit="B", unit_scale=True, disable=None)
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def _pictures(paths: Iterable[Path]) -> Iterator[Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -10,8 +12,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from fer_demo import __main__
 from tests.conftest import ROOT
 from tests.factories import write_weights_folder
 from tests.hub.conftest import REPO, assert_bundled, from_hub
@@ -119,3 +124,24 @@ print((fetched.folder / "model.safetensors").resolve())
     assert server.count("GET", "/store") == 1
     (path,) = paths
     assert Path(path).read_bytes() == (small / "model.safetensors").read_bytes()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_command_line_shows_how_far_it_is(
+    server: HubServer, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.commit_folder(REPO, small)
+    picture = tmp_path / "grey.png"
+    cv2.imwrite(str(picture), np.full((64, 64), 128, np.uint8))
+    monkeypatch.setenv("FER_HUB_REPOS", REPO)
+    told = []
+    for _ in range(2):
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        assert __main__.main(["analyse", str(picture)]) == 0
+        told.append(sys.stderr.getvalue())
+    assert re.search(rf"Fetching {REPO}: 100%.*B/s", told[0])
+    assert "Fetching" not in told[1], "it is cached"
