@@ -72,19 +72,19 @@ def _together(answers: Mapping[str, Analysis], face: int) -> str:
     limit = all_models.uncertain_below
     joint = dataclasses.replace(first, predictions=predictions, uncertain_below=limit)
     said = finding(joint, face)
-    return f"Together: {said[0].lower()}{said[1:]}."
+    verb = "are" if joint.is_uncertain(face) else "say"
+    return f"Together they {verb} {said[0].lower()}{said[1:]}."
 
 
 def _answers(picture: Picture, question: Question) -> dict[str, Analysis]:
     """What each model says of the faces; only what is not known yet is computed."""
-    shown = picture.analyses.pop(question)
-    picture.keep(question, shown)  # now the latest, so that the others do not push it out
-    answers = {}
+    shown, answers = picture.analyses[question], {}
     for name in resources.models():
         asked = dataclasses.replace(question, model=name)
         if asked not in picture.analyses:
             picture.keep(asked, read_by(resources.classifier(name), shown))
         answers[name] = picture.analyses[asked]
+    picture.analyses.setdefault(question, shown)  # if the others have pushed it out
     return answers
 
 
@@ -108,7 +108,6 @@ def _choices(picture: Picture, analysis: Analysis) -> tuple[int, str]:
 
 def _column(name: str, answer: Analysis, face: int, chosen: str, scale: float) -> None:
     st.text(short_name(name))
-    st.markdown(f"**{finding(answer, face)}**")
     evidence = answer.predictions.evidence[face, EXPRESSIONS.index(chosen)]
     st.image(
         overlay(answer.crops.colour[face], evidence, scale, OPACITY),
@@ -116,6 +115,8 @@ def _column(name: str, answer: Analysis, face: int, chosen: str, scale: float) -
         output_format="JPEG",
         alt=f"Face {face + 1} with the evidence of {short_name(name)} for {chosen}.",
     )
+    # Below the picture: a long one must not push it out of line with its neighbours.
+    st.markdown(f"**{finding(answer, face)}**")
     st.plotly_chart(
         small_bars(answer, face),
         key=f"compare-bars-{name}",

@@ -36,7 +36,7 @@ def choose(app: AppTest, label: str, value: object) -> AppTest:
 
 def test_each_model_shows_the_same_face_and_expression(compared: AppTest):
     assert not compared.exception
-    (line,) = [text.value for text in compared.text if "Together: " in text.value]
+    (line,) = [text.value for text in compared.text if "Together they " in text.value]
     assert line.startswith(("Both models say ", "They disagree: "))
     assert len(compared.get("plotly_chart")) == 2
     choose(compared, "Face", 2)

@@ -93,7 +93,7 @@ def test_two_models_stand_side_by_side_on_a_phone(page: Page, published: tuple[s
     one, other = (page.get_by_alt_text(f"the evidence of {name}") for name in (REPO, OTHER))
     expect(one).to_be_visible()
     expect(other).to_be_visible()
-    expect(page.get_by_text("Together: ")).to_be_visible()
+    expect(page.get_by_text("Together they ")).to_be_visible()
     expect(page.locator(".js-plotly-plot .bars path")).to_have_count(14)
     left, right = one.bounding_box(), other.bounding_box()
     assert left is not None

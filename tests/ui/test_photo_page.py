@@ -319,7 +319,8 @@ def test_secrets_of_streamlit_name_the_repositories(models, tmp_path, monkeypatc
     secrets = Secrets()
     monkeypatch.setattr(st, "secrets", secrets)
     file = tmp_path / "secrets.toml"
-    monkeypatch.setattr(config.get_config_options()["secrets.files"], "value", [str(file)])
+    option = config.get_config_options()["secrets.files"]
+    monkeypatch.setattr(option, "_get_val_func", lambda: [str(file)])
     resources.settings.clear()
     assert resources.settings().hub_repos == (), "no file is no failure"
     assert "".join(capfd.readouterr()) == ""
