@@ -104,9 +104,10 @@ def _running() -> None:
         card = folder.card
         st.markdown(
             f"- **{card.name}**: {card.architecture}, {card.input_size} x {card.input_size} px, "
-            f"{card.size_bytes / 1e6:.1f} MB, {origin(card)}. Licence: {card.licence}. "
-            f"SHA-256: `{card.sha256[:16]}…`"
+            f"{card.size_bytes / 1e6:.1f} MB, {origin(card)}. SHA-256: `{card.sha256[:16]}…`"
         )
+        # Words of whoever made the weights, so st.text.
+        st.text(f"Licence: {card.licence}")
         if folder.notice:
             st.text(folder.notice)
 

@@ -16,6 +16,7 @@ from fer_demo.ui import resources
 from fer_demo.ui.layout import NOTICE, NOTICE_TITLE
 from fer_demo.ui.picture import add_box
 from tests.conftest import ROOT
+from tests.factories import write_weights_folder
 from tests.hub_server import restart
 from tests.ui.conftest import TIMEOUT, example_png, wall_png
 
@@ -337,3 +338,16 @@ def test_the_about_page_says_what_is_running(app):
         assert section in words
     assert "**sure**" in words
     assert "haar" in words
+
+
+def test_words_of_whoever_made_the_weights_are_inert(app, tmp_path, monkeypatch):
+    hostile = "![x](http://x.y/z.png) *free*"
+    write_weights_folder(
+        tmp_path / "theirs",
+        "test_resnet",
+        config=lambda config: config["pretrained_cfg"].update(license=hostile),
+    )
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    app.switch_page("fer_demo/ui/about.py").run()
+    assert f"Licence: {hostile}" in texts(app)
+    assert not [m.value for m in app.markdown if "*free*" in m.value]
