@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from fer_demo.ui.housekeeping import keep_house
 from fer_demo.ui.layout import ICON, frame
 
 PAGES = (
@@ -16,4 +17,5 @@ PAGES = (
 st.set_page_config(page_title="Expression demo", page_icon=str(ICON), layout="wide")
 page = st.navigation(list(PAGES), position="top")
 frame()
+keep_house()
 page.run()

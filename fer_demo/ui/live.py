@@ -65,9 +65,11 @@ def _load() -> bool:
     try:
         names = resources.models()
         name = st.session_state.get("live-model", names[0])
+        name = name if name in names else names[0]
         with st.spinner("Loading the face detector and the expression model"):
             detector = live_shared.live_detector()
-            resources.classifier(name if name in names else names[0])
+            resources.classifier(name)
+            live_shared.settle(name)
     except FerDemoError as error:
         st.error(str(error))
         return False

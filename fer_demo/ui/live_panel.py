@@ -50,6 +50,8 @@ def panel(session: LiveSession | None, playing: bool) -> None:
         )
     elif playing:
         _live(session, status)
+        if status.analysed:
+            live_shared.settle("a stream")
     elif status.frames:
         _summary(session, status)
 

@@ -11,7 +11,7 @@ from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.live.places import Places
 from fer_demo.live.turn import ice_servers
 from fer_demo.live.worker import Worker
-from fer_demo.ui import resources
+from fer_demo.ui import housekeeping, resources
 
 
 @st.cache_resource(show_spinner=False)
@@ -30,6 +30,12 @@ def places() -> Places:
 def live_detector() -> FaceDetector:
     """One of its own: a large photo would hold up every frame while it is searched."""
     return load_detector(resources.settings())
+
+
+@st.cache_resource(show_spinner=False)
+def settle(after: str) -> None:
+    """Once after each thing that loads modules or a network, see `housekeeping`."""
+    housekeeping.settle()
 
 
 @st.cache_data(ttl=1800, show_spinner=False)
