@@ -17,6 +17,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import cv2
+import numpy as np
 import websockets
 from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
@@ -24,20 +26,32 @@ from av import VideoFrame
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from fer_demo.bench.film import frame
+from fer_demo.bench.film import HEIGHT, WIDTH, frame
 
 FILM_FRAMES = 45
 
 
 class Film(VideoStreamTrack):
-    """A camera: the film of `faces` moving faces at 15 frames a second, forth and back."""
+    """A camera: the film of `faces` moving faces, forth and back.
 
-    def __init__(self, faces: int):
+    Args:
+        faces: side by side.
+        rate: frames a second.
+        width: of the video, px; fewer are less work for both sides.
+    """
+
+    def __init__(self, faces: int, rate: float = 15.0, width: int = WIDTH):
         super().__init__()
-        forth = [frame(faces, k / 15) for k in range(FILM_FRAMES)]
+        self._rate = rate
+        size = (width, width * HEIGHT // WIDTH)
+        self.pictures = [
+            np.asarray(cv2.resize(frame(faces, k / 15), size, interpolation=cv2.INTER_AREA))
+            for k in range(FILM_FRAMES)
+        ]
+        """(H, W, 3) uint8 each, in their order."""
         self._frames = [
             VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
-            for rgb in (*forth, *forth[::-1])
+            for rgb in (*self.pictures, *self.pictures[::-1])
         ]
         self._began: float | None = None
         self._sent = 0
@@ -47,9 +61,10 @@ class Film(VideoStreamTrack):
         if self._began is None:
             self._began = time.monotonic()
         self._sent += 1
-        await asyncio.sleep(max(0.0, self._began + self._sent / 15 - time.monotonic()))
+        await asyncio.sleep(max(0.0, self._began + self._sent / self._rate - time.monotonic()))
         next_frame = self._frames[self._sent % len(self._frames)]
-        next_frame.pts, next_frame.time_base = 6000 * self._sent, Fraction(1, 90000)
+        next_frame.pts = round(90000 * self._sent / self._rate)
+        next_frame.time_base = Fraction(1, 90000)
         return next_frame
 
 
@@ -65,6 +80,8 @@ class Visitor:
         """Kinds of elements that have been seen."""
         self.received = 0
         """Video frames that came back."""
+        self.shown: VideoFrame | None = None
+        """The last of them."""
         self._cache: dict[str, ForwardMsg] = {}
         self._component: tuple[str, dict[str, Any]] | None = None
         self._value: dict[str, Any] = {"playing": False, "sdpOffer": "", "iceCandidates": {}}
@@ -151,7 +168,7 @@ class Visitor:
     async def _receive(self, track: Any) -> None:
         try:
             while True:
-                await track.recv()
+                self.shown = await track.recv()
                 self.received += 1
         except MediaStreamError:
             return

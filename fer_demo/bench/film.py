@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,12 @@ HEAD = (slice(10, 210), slice(124, 324))
 TINTS = ((1.0, 1.0, 1.0), (0.8, 0.9, 1.1), (1.1, 0.95, 0.8), (0.75, 0.75, 0.75))
 
 
+@lru_cache(maxsize=1)
+def _head() -> NDArray[np.uint8]:
+    """(200, 200, 3) uint8; a frame must not wait for a file to be decoded."""
+    return np.asarray(astronaut()[HEAD], np.uint8)
+
+
 def frame(faces: int, seconds: float) -> NDArray[np.uint8]:
     """One frame.
 
@@ -29,7 +36,7 @@ def frame(faces: int, seconds: float) -> NDArray[np.uint8]:
     """
     rows = np.linspace(70, 150, HEIGHT)[:, None, None]
     out = np.ascontiguousarray(np.broadcast_to(rows, (HEIGHT, WIDTH, 3)), dtype=np.uint8)
-    head = astronaut()[HEAD]
+    head = _head()
     for i in range(faces):
         room = WIDTH / faces
         side = min(0.85 * room, 330.0) * (0.88 + 0.12 * math.sin(0.9 * seconds + i))

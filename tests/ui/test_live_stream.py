@@ -1,17 +1,45 @@
-"""The Live page over real sockets and real WebRTC, without a browser: limits and failures."""
+"""The Live page over real sockets and real WebRTC, without a browser: limits and failures.
+
+The cameras here are small and slow, and nothing is asserted about speed: on a machine whose cores
+are all taken these stories take longer and end the same.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from benchmarks.visitor import Film, Visitor
 from tests.ui.live_app import serve
+
+PATIENCE = 180.0
+"""Seconds until a test gives up; nobody waits for them where the machine is quiet."""
+
+
+def camera(faces: int) -> Film:
+    """A film that is little work: faces of 40 px and more at five frames a second."""
+    return Film(faces, rate=5, width=320)
+
+
+async def go_live(visitor: Visitor, film: Film) -> None:
+    """Press START, and again where the machine was too busy to connect within the page's time."""
+    for _ in range(4):
+        await visitor.start(film)
+        await visitor.until(lambda: not visitor.says("**Cannot connect.**"), PATIENCE)
+        await visitor.until(
+            lambda: visitor.says("**Live:**") or visitor.says("**Cannot connect.**"), PATIENCE
+        )
+        if visitor.says("**Live:**"):
+            return
+        await visitor.until(lambda: visitor.peer is None, PATIENCE)
+    raise AssertionError("it never connected")
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +54,19 @@ def test_places_are_few_and_a_killed_tab_frees_its_own(app: str) -> None:
     async def story() -> None:
         async with Visitor(app, page="live") as second:
             first = await Visitor(app, page="live").__aenter__()
-            await first.start(Film(1))
-            await first.until(lambda: first.says("**Live:**"))
-            await second.start(Film(2))
-            await second.until(lambda: second.says("The only live place is taken."))
-            await second.until(lambda: second.peer is None)  # it was told to stop
+            await go_live(first, camera(1))
+            await second.start(camera(2))
+            await second.until(lambda: second.says("The only live place is taken."), PATIENCE)
+            await second.until(lambda: second.peer is None, PATIENCE)  # it was told to stop
             await first.leave(politely=False)
             await asyncio.sleep(6)
-            await second.start(Film(2))
-            await second.until(lambda: second.says("**Live:**"))
-            await second.until(lambda: second.received > 3)
+            await go_live(second, camera(2))
+            await second.until(lambda: second.received > 3, PATIENCE)
             # A stream ends by itself, with a sentence and one click to go on.
-            await second.until(lambda: second.says("Press START to go on."))
-            await second.until(lambda: second.peer is None)
-            await second.until(lambda: second.says("2 people in 0:"))
-            await second.start(Film(1))
-            await second.until(lambda: second.says("**Live:**"))
+            await second.until(lambda: second.says("Press START to go on."), PATIENCE)
+            await second.until(lambda: second.peer is None, PATIENCE)
+            await second.until(lambda: second.says("2 people in 0:"), PATIENCE)
+            await go_live(second, camera(1))
             await second.stop()
 
     asyncio.run(story())
@@ -51,50 +76,72 @@ def test_without_a_connection_a_sentence_and_the_snapshot(app: str) -> None:
     async def story() -> None:
         async with Visitor(app, page="live", deaf=True) as visitor:
             start = time.monotonic()
-            await visitor.start(Film(1))
-            await visitor.until(lambda: visitor.says("**Connecting:**"))
-            await visitor.until(lambda: visitor.says("No video arrived."))
-            assert 10 < time.monotonic() - start < 40
-            await visitor.until(lambda: "camera_input" in visitor.kinds)
+            await visitor.start(camera(1))
+            await visitor.until(lambda: visitor.says("**Connecting:**"), PATIENCE)
+            connecting = time.monotonic()
+            await visitor.until(lambda: visitor.says("No video arrived."), PATIENCE)
+            assert time.monotonic() - start > 10
+            assert time.monotonic() - connecting < 40
+            await visitor.until(lambda: "camera_input" in visitor.kinds, PATIENCE)
 
     asyncio.run(story())
 
 
-@pytest.mark.skipif(
-    os.environ.get("FER_LIVE_STREAMS") != "1",
-    reason="fails for a cause not yet known; FER_LIVE_STREAMS=1 runs it",
-)
+def closest(visitor: Visitor, films: Sequence[Film]) -> int:
+    """Index of the film that the picture on the visitor's screen comes from; it is mirrored."""
+
+    def thumbnail(rgb: np.ndarray) -> np.ndarray:
+        return cv2.resize(rgb, (32, 24), interpolation=cv2.INTER_AREA).astype(float)
+
+    assert visitor.shown is not None
+    shown = thumbnail(visitor.shown.to_ndarray(format="rgb24")[:, ::-1])
+    apart = [min(np.abs(thumbnail(p) - shown).mean() for p in film.pictures) for film in films]
+    return int(np.argmin(apart))
+
+
 def test_two_streams_see_their_own_people_only(yunet_file: Path, tmp_path: Path) -> None:
+    """What is written and what is shown; until twelve more pictures came back to each."""
+    films = camera(1), camera(3)
+
     async def story(url: str) -> None:
         async with Visitor(url, page="live") as one, Visitor(url, page="live") as three:
-            await one.start(Film(1))
-            await three.start(Film(3))
-            await one.until(lambda: one.says("1 person in view"))
-            await three.until(lambda: three.says("3 people in view"))
-            for _ in range(20):
-                await asyncio.sleep(0.1)
+            await go_live(one, films[0])
+            await go_live(three, films[1])
+            await one.until(lambda: one.says("1 person in view"), PATIENCE)
+            await three.until(lambda: three.says("3 people in view"), PATIENCE)
+            before = one.received, three.received
+
+            def seen_enough() -> bool:
                 assert not one.says("people in view")
                 assert not three.says("1 person in view")
+                assert (closest(one, films), closest(three, films)) == (0, 1)
+                return min(one.received - before[0], three.received - before[1]) >= 12
+
+            await one.until(seen_enough, PATIENCE)
             await one.stop()
             await three.stop()
-            await three.until(lambda: three.says("**Ended:**"))
+            await three.until(lambda: three.says("**Ended:**"), PATIENCE)
 
     with serve(tmp_path, yunet_file) as (url, _):
         asyncio.run(story(url))
 
 
 def test_the_process_ends_in_the_middle_of_a_stream(yunet_file: Path, tmp_path: Path) -> None:
+    """By itself and in order: a thread that is still inside a network would abort it."""
+
     async def story(url: str) -> None:
         visitor = await Visitor(url, page="live").__aenter__()
-        await visitor.start(Film(1))
-        await visitor.until(lambda: visitor.says("**Live:**"))
+        await go_live(visitor, camera(1))
         start = time.monotonic()
         process.terminate()
         while process.poll() is None:
-            assert time.monotonic() - start < 15
+            assert time.monotonic() - start < 60
             await asyncio.sleep(0.1)
         await visitor.leave(politely=False)
 
     with serve(tmp_path, yunet_file) as (url, process):
         asyncio.run(story(url))
-    assert "Traceback" not in (tmp_path / "server.log").read_text()
+    log = (tmp_path / "server.log").read_text()
+    assert process.returncode in (0, -signal.SIGTERM), log
+    assert "fer_demo" not in log
+    assert "Fatal Python error" not in log
