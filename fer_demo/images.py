@@ -1,20 +1,22 @@
 """From the bytes of a picture to an upright `Photo`. The only `Image.open` in the project.
 
 Pictures come from strangers. So: a short list of formats, limits that are checked before pixels
-are decoded, one frame, no metadata kept, and two outcomes: a `Photo`, or `BadImage` with one
-sentence. Embedded colour profiles are ignored: they are an attack surface, and a network that
-looks at grey levels gains nothing from them.
+are decoded, one frame, metadata taken out before a decoder sees the file (`containers.py`), and two
+outcomes: a `Photo`, or `BadImage` with one sentence. Colour profiles are metadata here: they are an
+attack surface, and a network that looks at grey levels gains nothing from them.
 """
 
 from __future__ import annotations
 
 import logging
+import warnings
 from io import BytesIO
 
 import numpy as np
 import pi_heif
 from PIL import Image
 
+from fer_demo.containers import Damaged, Unreasonable, bare
 from fer_demo.errors import BadImage
 from fer_demo.types import Photo
 
@@ -28,9 +30,14 @@ WORKING_SIDE = 4096
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
 ACCEPTED = "JPEG, PNG, WebP, AVIF or HEIC"
 
-pi_heif.register_heif_opener()
-# Pillow warns about large pictures and dumps chunks at debug level; ours are the limits above.
+STRIP_PIXELS = 4_000_000
+"""Colours are converted in strips of so many pixels, for the sake of memory."""
+
+# Only the main picture: not its thumbnails, depths and gain maps.
+pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+# Pillow dumps chunks at debug level and warns about large pictures; ours are the limits above.
 logging.getLogger("PIL").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _TURN_UPRIGHT = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
@@ -42,6 +49,9 @@ _TURN_UPRIGHT = {
     8: (Image.Transpose.ROTATE_90,),
 }
 """By EXIF orientation."""
+
+_ACCEPTED_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
+_ACCEPTED_BRANDS = (b"ftypavif", b"ftypheic", b"ftypheix", b"ftypmif1")
 
 _KNOWN_REFUSED = (
     (b"GIF8", "GIF"),
@@ -66,7 +76,7 @@ def read_photo(data: bytes, name: str) -> Photo:
     """
     name = display_name(name)
     if not data:
-        raise BadImage(f"{name} was not read: the file is empty.")
+        raise BadImage(f"{name} was not read: the file is empty. Choose a {ACCEPTED} picture.")
     if len(data) > MAX_BYTES:
         size = f"{len(data) / 1e6:.0f} MB"
         raise BadImage(
@@ -74,8 +84,15 @@ def read_photo(data: bytes, name: str) -> Photo:
             "Save it smaller."
         )
     try:
+        pixels, orientation = bare(data)
         # Pillow's own check of the pixel count (at 179 million) fires here, before any decoding.
-        image = Image.open(BytesIO(data), formats=FORMATS)
+        image = Image.open(BytesIO(pixels), formats=FORMATS)
+    except Unreasonable:
+        raise BadImage(
+            f"{name} was not read: it is built in a way that takes too long. Save it again."
+        ) from None
+    except Damaged:
+        raise BadImage(_damaged(name)) from None
     except Image.DecompressionBombError:
         raise BadImage(_too_large(name)) from None
     except Exception:  # decoders of foreign bytes raise whatever they like
@@ -85,11 +102,9 @@ def read_photo(data: bytes, name: str) -> Photo:
         if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
             raise BadImage(_too_large(name, width, height))
         try:
-            return _decode(image)
+            return _decode(image, orientation)
         except Exception:  # as above: truncated, corrupt, or out of memory, the answer is the same
-            raise BadImage(
-                f"{name} was not read: the file is damaged or incomplete. Save it again."
-            ) from None
+            raise BadImage(_damaged(name)) from None
 
 
 def display_name(name: str) -> str:
@@ -101,9 +116,10 @@ def display_name(name: str) -> str:
     return printable or "The picture"
 
 
-def _decode(image: Image.Image) -> Photo:
-    orientation = _orientation(image)
+def _decode(image: Image.Image, orientation: int) -> Photo:
     full = image.size
+    if image.format == "AVIF":  # its own turn comes as if from EXIF; HEIC has been turned already
+        orientation = int(image.getexif().get(0x0112, 1))
     # A large JPEG is decoded at half or a quarter of its size, which skips most of the work; the
     # request is under WORKING_SIDE because Pillow never goes below what is asked for.
     image.draft("RGB", (WORKING_SIDE * 2 // 3, WORKING_SIDE * 2 // 3))
@@ -118,15 +134,18 @@ def _decode(image: Image.Image) -> Photo:
     return Photo(np.array(rgb, np.uint8), full_size=full)
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 where it is missing or nonsense: a photo must not fail by metadata."""
-    try:
-        return int(image.getexif().get(0x0112, 1))
-    except Exception:  # EXIF is foreign bytes as well
-        return 1
-
-
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    rgb = Image.new("RGB", image.size)
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        rgb.paste(_strip_to_rgb(strip), (0, top))
+    return rgb
+
+
+def _strip_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits; a plain conversion would clip to white
         levels = np.asarray(image).astype(np.uint32)
         return Image.fromarray((levels * 255 // 65535).clip(0, 255).astype(np.uint8)).convert("RGB")
@@ -145,7 +164,13 @@ def _too_large(name: str, width: int = 0, height: int = 0) -> str:
     )
 
 
+def _damaged(name: str) -> str:
+    return f"{name} was not read: the file is damaged or incomplete. Save it again."
+
+
 def _not_supported(data: bytes, name: str) -> str:
+    if data.startswith(_ACCEPTED_STARTS) or data[4:12] in _ACCEPTED_BRANDS:
+        return _damaged(name)
     head = data[:256].lstrip().lower()
     kind = next((kind for magic, kind in _KNOWN_REFUSED if data.startswith(magic)), None)
     if kind is None and head.startswith((b"<svg", b"<?xml")):
