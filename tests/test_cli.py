@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -100,16 +99,15 @@ def test_a_pipe_sees_no_progress_bar(analysed: Any) -> None:
     assert done.stderr == ""
 
 
-def test_without_network_the_simpler_detector_answers_in_time(photos: Path, tmp_path: Path) -> None:
-    start = time.monotonic()
+def test_without_network_the_simpler_detector_answers(photos: Path, tmp_path: Path) -> None:
+    # How long the Hub may keep it waiting is held in tests/hub: this process's time on the clock
+    # would measure who else uses the machine.
     unreachable = "http://127.0.0.1:9"
     done, records = analyse(photos / "obama.jpg", endpoint=unreachable, cache=tmp_path)
-    seconds = time.monotonic() - start
     assert records[0]["detector"] == "haar"
     assert records[0]["faces"][0]["label"] == "happy"
     assert done.returncode == 0
     assert done.stderr.startswith("Using the simpler face detector: ")
-    assert seconds < 15
 
 
 def test_a_folder_is_walked_and_an_unknown_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
