@@ -21,7 +21,7 @@ from fer_demo.errors import FerDemoError, ModelUnavailable
 from fer_demo.export import annotated_png, to_csv, to_record
 from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector, load_detector
 from fer_demo.hub import Progress
-from fer_demo.images import MAX_BYTES, read_photo
+from fer_demo.images import MAX_BYTES, display_name, read_photo
 from fer_demo.pipeline import analyse
 from fer_demo.settings import Settings
 from fer_demo.types import Analysis
@@ -67,7 +67,7 @@ def _analyse(given: argparse.Namespace) -> int:
         records.append(record)
         print(json.dumps(record, ensure_ascii=False) if given.json else _as_text(record))
         if given.out and analysis is not None:
-            target = given.out / f"{number:03d}-{path.stem}.png"
+            target = given.out / f"{number:03d}-{Path(record['image']).stem[:50]}.png"
             target.write_bytes(annotated_png(analysis))
     if given.out:
         (given.out / "faces.csv").write_bytes(to_csv(records))
@@ -119,6 +119,8 @@ def _pictures(paths: Iterable[Path]) -> Iterator[Path]:
 def _analyse_file(
     path: Path, detector: FaceDetector, classifier: Predictor, threshold: float
 ) -> tuple[dict[str, Any], Analysis | None]:
+    # A name may be made to move a terminal's cursor, or be no text at all.
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
     start = time.perf_counter()
     try:
         with path.open("rb") as file:
@@ -126,12 +128,12 @@ def _analyse_file(
         photo = read_photo(data, path.name)
     except OSError as error:
         reason = (error.strerror or "it cannot be opened").lower()
-        return {"image": str(path), "error": f"{path.name} was not read: {reason}."}, None
+        return {"image": shown, "error": f"{display_name(path.name)} was not read: {reason}."}, None
     except FerDemoError as error:
-        return {"image": str(path), "error": str(error)}, None
+        return {"image": shown, "error": str(error)}, None
     decoded = time.perf_counter() - start
     analysis = analyse(photo, detector, classifier, threshold=threshold, decode_seconds=decoded)
-    return to_record(analysis, str(path)), analysis
+    return to_record(analysis, shown), analysis
 
 
 def _as_text(record: dict[str, Any]) -> str:
@@ -145,6 +147,8 @@ def _as_text(record: dict[str, Any]) -> str:
         label = f"uncertain ({confidence})" if face["uncertain"] else confidence
         notes = f" ({', '.join(face['warnings'])})" if face["warnings"] else ""
         lines.append(f"  {face['id']:>2}  {label}{notes}")
+    if "left_out" in record:
+        lines.append(f"  {record['left_out']} more were left out.")
     return "\n".join(lines)
 
 

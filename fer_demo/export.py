@@ -46,7 +46,8 @@ def to_record(analysis: Analysis, image_name: str) -> dict[str, Any]:
     """One picture as plain JSON values.
 
     Probabilities are in [0, 1]; width, height, boxes and landmarks in pixels of the upright file,
-    also where a large picture was reduced on reading.
+    also where a large picture was reduced on reading. "left_out" counts the faces beyond the limit,
+    where there are any.
     """
     width, height = analysis.photo.full_size or (analysis.photo.width, analysis.photo.height)
     return {
@@ -56,6 +57,7 @@ def to_record(analysis: Analysis, image_name: str) -> dict[str, Any]:
         "detector": analysis.detector,
         "model": analysis.model,
         "faces": [_face_record(analysis, face) for face in range(len(analysis))],
+        **({"left_out": analysis.left_out} if analysis.left_out else {}),
         "seconds": {stage: round(float(analysis.seconds.get(stage, 0)), 4) for stage in STAGES},
     }
 
@@ -110,12 +112,16 @@ def to_csv(records: Sequence[Record]) -> bytes:
     return out.getvalue().encode()
 
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""The last four are full-width: Excel in Japanese takes them for the first."""
+
+
 def _inert(cell: object) -> object:
     """A text cell that no spreadsheet takes for a formula.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
         return "'" + cell
     return cell
 
