@@ -14,7 +14,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_demo.draw import COLOURS, percent
+from fer_demo.draw import COLOURS, EVIDENCE_AGAINST, EVIDENCE_FOR, percent
+from fer_demo.regions import REGIONS, RegionShares
 from fer_demo.types import Analysis
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "finding",
     "picture_chart",
     "probabilities_chart",
+    "regions_chart",
+    "regions_finding",
 ]
 
 TEMPLATE = go.layout.Template(
@@ -45,6 +48,10 @@ TEMPLATE = go.layout.Template(
     }
 )
 """Used by every figure: no gridlines, room for a title, nothing that zooms by accident."""
+
+
+RIM = "#8593A5"
+"""Around fills that are dark: seen on the light page and on the dark one."""
 
 
 def finding(analysis: Analysis, face: int) -> str:
@@ -105,6 +112,64 @@ def probabilities_chart(analysis: Analysis, face: int) -> go.Figure:
                 "ticktext": ["0", "50", "100 %"],
             },
             "yaxis": {"autorange": "reversed", "ticksuffix": "  "},
+        },
+    )
+
+
+def regions_finding(shares: RegionShares, what: str) -> str:
+    """Where most of a map lies: "41 % of the map for happy lies around the mouth (area: 17 %)"."""
+    both = shares.towards + shares.against
+    most = int(both.argmax())
+    places = {"eyes and brows": "around eyes and brows", "nose": "on the nose",
+              "mouth": "around the mouth", "rest": "on the rest of the picture"}  # fmt: skip
+    return (
+        f"{percent(both[most])} of the map for {what} lies {places[REGIONS[most]]}, "
+        f"{percent(shares.area[most])} of the area"
+    )
+
+
+def regions_chart(shares: RegionShares, *, signed: bool) -> go.Figure:
+    """Share of a map in each region: for to the right, against to the left, areas as marks.
+
+    A region whose bars together reach its mark holds as much of the map as of the picture.
+    """
+    names = list(REGIONS)
+    towards, against = 100 * shares.towards, 100 * shares.against
+    bars = [
+        go.Bar(
+            x=values,
+            y=names,
+            orientation="h",
+            # The rim shows on a dark page, too.
+            marker={"color": colour, "line": {"width": 1, "color": RIM}},
+            text=[percent(abs(value) / 100) if value else "" for value in values],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate=f"%{{y}}, {word}: %{{customdata:.0f}} %<extra></extra>",
+            customdata=np.abs(values),
+        )
+        for values, colour, word in (
+            (towards, EVIDENCE_FOR, "for"),
+            (-against, EVIDENCE_AGAINST, "against"),
+        )[: 2 if signed else 1]
+    ]
+    limit = max(60.0, 1.25 * float(np.max([towards, against, 100 * shares.area])))
+    marks = go.Scatter(
+        x=100 * shares.area,
+        y=names,
+        mode="markers",
+        marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": RIM}},
+        hovertemplate="%{y}: %{x:.0f} % of the area<extra></extra>",
+    )
+    return go.Figure(
+        [*bars, marks],
+        layout={
+            "template": TEMPLATE,
+            "barmode": "relative",
+            "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
+            "height": 132,
+            "xaxis": {"range": [-limit if signed else 0, limit], "visible": False},
+            "yaxis": {"autorange": "reversed", "ticksuffix": "  ", "automargin": True},
         },
     )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from fer_demo.saliency import enlarged, signed_scale
 from fer_demo.types import COLOUR_SIDE, Analysis
 
 COLOURS: Mapping[str, str] = MappingProxyType(
@@ -187,23 +188,24 @@ def _tag(
 
 
 def evidence_scale(analysis: Analysis) -> float:
-    """The evidence, in logits, that is drawn in full colour: one scale for the whole picture.
-
-    It is the 99th percentile of all magnitudes, over every face, expression and place, so that
-    one extreme place does not fade all others.
-    """
-    evidence = np.abs(analysis.predictions.evidence)
-    return max(float(np.percentile(evidence, 99)), 1e-6) if evidence.size else 1.0
+    """The evidence, in logits, that is drawn in full colour: one scale for the whole picture."""
+    return signed_scale(analysis.predictions.evidence)
 
 
 def overlay(
-    crop: NDArray[np.uint8], evidence: NDArray[np.float32], scale: float, opacity: float
+    crop: NDArray[np.uint8],
+    evidence: NDArray[np.float32],
+    scale: float,
+    opacity: float,
+    *,
+    grid: bool = False,
 ) -> NDArray[np.uint8]:
     """An evidence map laid over a crop: for in purple, against in teal, zero transparent.
 
     Args:
         crop: (224, 224, 3) or (48, 48) uint8; the smaller is enlarged without smoothing.
-        evidence: (h, w) float32, logits; enlarged bilinearly.
+        evidence: (h, w) float32, logits; enlarged bilinearly, or to the cells that were computed
+            (`grid`).
         scale: logits drawn in full colour.
         opacity: of full colour, in [0, 1].
 
@@ -214,7 +216,7 @@ def overlay(
     base = crop if crop.ndim == 3 else np.repeat(crop[..., None], 3, axis=2)
     if base.shape[:2] != side:
         base = np.asarray(cv2.resize(base, side, interpolation=cv2.INTER_NEAREST), np.uint8)
-    value = cv2.resize(evidence / np.float32(scale), side, interpolation=cv2.INTER_LINEAR)
+    value = enlarged(evidence[None], COLOUR_SIDE, grid=grid)[0] / np.float32(scale)
     alpha = (np.clip(np.abs(value), 0, 1) * np.float32(opacity))[..., None]
     colour = np.where(value[..., None] > 0, _rgb(EVIDENCE_FOR), _rgb(EVIDENCE_AGAINST))
     return np.asarray(np.rint(base + (colour - base) * alpha), np.uint8)
@@ -224,9 +226,12 @@ def _rgb(colour: str) -> NDArray[np.float32]:
     return np.array(ImageColor.getrgb(colour), np.float32)
 
 
-def colour_bar(width: int = 240, height: int = 12) -> NDArray[np.uint8]:
-    """(height, width, 4) uint8 RGBA: the evidence colours from against to for, clear at zero."""
-    value = np.linspace(-1, 1, width)[None, :, None]
+def colour_bar(width: int = 240, height: int = 12, *, signed: bool = True) -> NDArray[np.uint8]:
+    """(height, width, 4) uint8 RGBA: the evidence colours from against to for, clear at zero.
+
+    Where no map is below zero (`signed` is false) the bar runs from zero.
+    """
+    value = np.linspace(-1 if signed else 0, 1, width)[None, :, None]
     colour = np.where(value > 0, _rgb(EVIDENCE_FOR), _rgb(EVIDENCE_AGAINST))
     rgb = np.broadcast_to(colour, (height, width, 3))
     alpha = np.broadcast_to(255 * np.abs(value), (height, width, 1))

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 from fer_demo.model_charts import FAINT, MARK, Chart, Json, Row, chart_figure
 
 METHOD_NAMES = {
-    "evidence": "Evidence (this app)",
+    "influence": "Influence",
+    "evidence": "Exact evidence",
     "grad_cam": "Plain Grad-CAM",
     "layer_cam": "LayerCAM",
     "occlusion": "Occlusion",
@@ -17,12 +18,22 @@ METHOD_NAMES = {
 MEASURE_NAMES = {"deletion": "deletion", "insertion": "insertion", "road": "ROAD"}
 
 
-def verdict(document: Json) -> str:
-    """What the intervals allow to say of the map that the app shows: "better" or "no better"."""
+REFERENCE_WORDS = {
+    "grad_cam": "plain Grad-CAM",
+    "face_prior": "the face prior",
+    "random": "random maps",
+}
+
+CHANGES_BELOW = 0.3
+"""Rank correlation with the maps of random weights below which a map depends on the weights."""
+
+
+def clauses(document: Json, method: str) -> str:
+    """What the intervals allow to say of a method: "better than ..." and "no better than ..."."""
     better, not_better = [], []
-    for reference, figures in document["gains"][document["default"]].items():
+    for reference, figures in document["gains"][method].items():
         won = [MEASURE_NAMES[m] for m, gain in figures.items() if gain["low"] > 0]
-        name = METHOD_NAMES[reference].lower().replace("cam", "CAM").replace("grad", "Grad")
+        name = REFERENCE_WORDS[reference]
         if len(won) == len(figures):
             better.append(name)
         elif won:
@@ -34,15 +45,47 @@ def verdict(document: Json) -> str:
         parts.append(f"better than {' and '.join(better)} on every measure")
     if not_better:
         parts.append(f"no better than {' nor '.join(not_better)}")
-    return "The evidence map is " + "; ".join(parts)
+    return "; ".join(parts)
 
 
-def faithfulness(document: Json) -> Chart:
-    """Gain of the app's map over each reference, with intervals; above zero is better."""
-    title = verdict(document)
+def verdict(document: Json, method: str) -> str:
+    """The finding about a method."""
+    return f"{METHOD_NAMES[method]} is {clauses(document, method)}"
+
+
+def worth(document: Json, method: str) -> str | None:
+    """How far a map of this method may be trusted, in one or two sentences; None if not measured.
+
+    Args:
+        document: what `training.explain` wrote.
+    """
+    if method not in document["gains"]:
+        return None
+    said = f"On {document['images']} test pictures it was {clauses(document, method)}."
+    if depends_on_weights(document, method) is False:
+        last = document["randomisation"][method][-1]
+        said += (
+            " It changes too little when the network's weights are made random (rank correlation "
+            f"{last['mean']:.2f}), so trust it less."
+        )
+    return said
+
+
+def depends_on_weights(document: Json, method: str) -> bool | None:
+    """Whether random weights change the map, by the interval's upper end; None if not measured."""
+    stages = document["randomisation"].get(method)
+    return stages[-1]["high"] < CHANGES_BELOW if stages else None
+
+
+def faithfulness(document: Json, method: str) -> Chart:
+    """Gain of a method's map over each reference, with intervals; above zero is better.
+
+    The table holds every method and reference.
+    """
+    title = verdict(document, method)
     rows = [
         (f"{METHOD_NAMES[reference]}, {MEASURE_NAMES[measure]}", gain)
-        for reference, figures in document["gains"][document["default"]].items()
+        for reference, figures in document["gains"][method].items()
         for measure, gain in figures.items()
     ][::-1]
     points = go.Scatter(
@@ -89,43 +132,62 @@ def faithfulness(document: Json) -> Chart:
 
 
 def randomisation(document: Json) -> Chart:
-    """Rank correlation of maps with those of ever more random weights."""
-    stages = document["randomisation"][document["default"]]
-    last = stages[-1]
-    word = "changes" if last["high"] < 0.3 else "does not change enough"
+    """Rank correlation of maps with those of ever more random weights, by method."""
+    found = document["randomisation"]
+    words = []
+    for method, stages in found.items():
+        last = stages[-1]
+        words.append(f"{METHOD_NAMES[method]} {last['mean']:.2f}")
+    changing = [METHOD_NAMES[name] for name in found if depends_on_weights(document, name)]
     title = (
-        f"With random weights the map {word}: rank correlation {last['mean']:.2f} "
-        f"[{last['low']:.2f}, {last['high']:.2f}]"
+        f"With random weights {' and '.join(changing)} become another map"
+        if changing
+        else "With random weights no map changes enough"
     )
-    names = ["trained", *(f"to {entry['stage']}" for entry in stages)]
-    values = [1.0, *(entry["mean"] for entry in stages)]
-    line = go.Scatter(
-        x=names,
-        y=values,
-        error_y={
-            "symmetric": False,
-            "array": [0.0, *(entry["high"] - entry["mean"] for entry in stages)],
-            "arrayminus": [0.0, *(entry["mean"] - entry["low"] for entry in stages)],
-            "color": FAINT,
-        },
-        mode="lines+markers",
-        line={"color": MARK},
-        marker={"size": 9, "color": MARK},
-        hovertemplate="Random %{x}: %{y:.2f}<extra></extra>",
-    )
+    title += f": rank correlation {', '.join(words)}"
+    symbols, dashes = ("circle", "circle-open", "diamond-open"), ("solid", "dash", "dot")
+    traces = [
+        go.Scatter(
+            x=["trained", *(f"to {entry['stage']}" for entry in stages)],
+            y=[1.0, *(entry["mean"] for entry in stages)],
+            error_y={
+                "symmetric": False,
+                "array": [0.0, *(entry["high"] - entry["mean"] for entry in stages)],
+                "arrayminus": [0.0, *(entry["mean"] - entry["low"] for entry in stages)],
+                "color": FAINT,
+            },
+            name=METHOD_NAMES[method],
+            mode="lines+markers",
+            line={"color": MARK, "dash": dashes[i % 3]},
+            marker={"size": 9, "color": MARK, "symbol": symbols[i % 3]},
+            hovertemplate="%{fullData.name}, random %{x}: %{y:.2f}<extra></extra>",
+        )
+        for i, (method, stages) in enumerate(found.items())
+    ]
     figure = chart_figure(
-        [line],
+        traces,
         title,
-        320,
+        340,
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        margin={"l": 0, "r": 12, "t": 36, "b": 0},
         xaxis={"title": {"text": "Random weights, from the last layer down"}, "automargin": True},
         yaxis={"title": {"text": "Rank correlation"}, "range": [-0.4, 1.05], "automargin": True},
-    )
+        shapes=[
+            {
+                "type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": CHANGES_BELOW,
+                "y1": CHANGES_BELOW, "line": {"color": FAINT, "dash": "dot"},
+            }
+        ],
+    )  # fmt: skip
     table: list[Row] = [
         {
+            "Heat map": METHOD_NAMES[method],
             "Random down to": entry["stage"],
             "Rank correlation": f"{entry['mean']:.3f}",
             "95 % interval": f"{entry['low']:.3f} to {entry['high']:.3f}",
         }
+        for method, stages in found.items()
         for entry in stages
     ]
     return Chart(figure, title, table)

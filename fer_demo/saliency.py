@@ -3,27 +3,30 @@
 A map is signed: above zero a place speaks for an expression, below zero against it. Nothing here
 stretches a map to fill its range (min-max): a flat map must look flat.
 
+influence   what each place brings to the score, against the same face blurred; three passes
+            there and back
 evidence    the classifier's own, free (Grad-CAM of its last layer: classifier.py)
-layer_cam   a finer, earlier layer; one forward and one short backward pass
+layer_cam   a finer, earlier layer; one pass there and a short one back
 occlusion   what covering a place changes; asks any model, some fifty times a face
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_demo.classifier import EvidenceNetwork, Predictor
-from fer_demo.types import COLOUR_SIDE, GREY_SIDE, Crops, Faces
+from fer_demo.types import COLOUR_SIDE, GREY_SIDE, Crops
 
 Maps = NDArray[np.float32]
 
@@ -33,9 +36,22 @@ FINE_REDUCTION = 8
 WINDOW, STEP = 12, 6
 """Side of the patch that occlusion covers and how far it moves, px of 48."""
 
-BATCH = 64
+BLUR = 6.0
+"""Sigma, px of 48, of what influence holds a face against: no expression is left to read."""
 
-REGIONS = ("eyes and brows", "nose", "mouth", "rest")
+SOFT = 2.0
+"""Sigma of influence's soft patch, px of 48: as much of the face as a square of 5 px."""
+
+INFLUENCE_GRID = 24
+"""Values a side of an influence map, one every 2 px of 48: finer than its patches are."""
+
+PATH = 3
+"""Steps from the blurred face to the sharp one: 1 is clearly less faithful, 4 no more so."""
+
+COARSEST = 6
+"""Cells a side below which a map does not say where."""
+
+BATCH = 64
 
 
 def signed_scale(maps: Maps) -> float:
@@ -47,17 +63,15 @@ def signed_scale(maps: Maps) -> float:
     return max(float(np.percentile(np.abs(maps), 99)), 1e-6) if maps.size else 1.0
 
 
-def contrast(evidence: Maps, one: int, other: int) -> Maps:
-    """Why `one` and not `other`: the difference of their evidence.
+def nearest_other(probs: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+    """(N, K) for each expression the most probable one of all others.
 
-    Args:
-        evidence: (N, K, h, w).
-
-    Returns:
-        (N, h, w); its mean, plus the difference of the biases, is the difference of the logits,
-        that is the log of the ratio of the two probabilities.
+    Why one and not the other is the difference of their maps: of the evidence its mean, plus the
+    difference of the biases, is the log of the ratio of the two probabilities.
     """
-    return evidence[:, one] - evidence[:, other]
+    order = np.argsort(-probs, axis=1, kind="stable")
+    first = np.repeat(order[:, :1], probs.shape[1], axis=1)
+    return np.where(first == np.arange(probs.shape[1]), order[:, 1:2], first)
 
 
 def enlarged(maps: Maps, side: int, *, grid: bool = False) -> Maps:
@@ -79,105 +93,14 @@ def enlarged(maps: Maps, side: int, *, grid: bool = False) -> Maps:
     return out
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RegionShares:
-    """How a map's magnitude is spread over the regions of a face, in REGIONS' order.
-
-    The eight shares of `towards` and `against` sum to 1, or are all 0 where the map is.
-    """
-
-    towards: NDArray[np.float64]
-    """(4,) of the part above zero."""
-    against: NDArray[np.float64]
-    """(4,) of the part below zero."""
-    area: NDArray[np.float64]
-    """(4,) of the crop's area, sum 1: what a map that says nothing would show."""
-
-
-def region_shares(values: Maps, faces: Faces, crops: Crops) -> tuple[RegionShares | None, ...]:
-    """One a face; None where a face has no landmarks.
-
-    Args:
-        values: (N, h, w), one map a face.
-        faces, crops: of the same photo.
-    """
-    fine = enlarged(values, GREY_SIDE)
-    known = faces.has_landmarks()
-    shares: list[RegionShares | None] = []
-    for i in range(len(values)):
-        if faces.landmarks is None or not known[i]:
-            shares.append(None)
-            continue
-        region = region_of_pixels(crop_points(faces.landmarks[i], crops.to_photo[i]))
-        total = float(np.abs(fine[i]).sum()) or 1.0
-
-        def spread(part: Maps, region: NDArray[np.int64] = region) -> NDArray[np.float64]:
-            return np.bincount(region.ravel(), part.ravel(), len(REGIONS)).astype(np.float64)
-
-        shares.append(
-            RegionShares(
-                spread(fine[i].clip(min=0)) / total,
-                spread((-fine[i]).clip(min=0)) / total,
-                spread(np.ones_like(fine[i])) / region.size,
-            )
-        )
-    return tuple(shares)
-
-
-def crop_points(photo_points: NDArray[Any], to_photo: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(P, 2) photo pixels to the crop's [0, 1] x [0, 1], by the inverse of one (2, 3) map."""
-    offset = (photo_points - to_photo[:, 2]).T
-    return np.asarray(np.linalg.solve(to_photo[:, :2], offset).T, np.float64)
-
-
-def region_of_pixels(landmarks: NDArray[np.float64], side: int = GREY_SIDE) -> NDArray[np.int64]:
-    """Which of REGIONS each pixel of a crop belongs to.
-
-    Boxes in the face's own frame (its axes along the eyes and across them), in units of its size,
-    wide enough to hold brows and lips. They say "around the mouth", not where a lip ends.
-
-    Args:
-        landmarks: (5, 2) in the crop's [0, 1] x [0, 1].
-
-    Returns:
-        (side, side) index into REGIONS.
-    """
-    left, right, nose, left_mouth, right_mouth = landmarks
-    eyes, mouth = (left + right) / 2, (left_mouth + right_mouth) / 2
-    eye_distance = float(np.linalg.norm(right - left))
-    # A turned face brings its eyes together, a lowered one its eyes and mouth: take the larger.
-    unit = max(eye_distance, float(np.linalg.norm(mouth - eyes)), 1e-6)
-    across = (right - left) / max(eye_distance, 1e-6)
-    down = np.array([-across[1], across[0]])
-    at = (np.arange(side) + 0.5) / side
-    pixels = np.stack(np.meshgrid(at, at), axis=-1)  # (side, side, 2), x then y
-
-    def inside(
-        middle: NDArray[np.float64], half_width: float, above: float, below: float
-    ) -> NDArray[np.bool_]:
-        x, y = (pixels - middle) @ across / unit, (pixels - middle) @ down / unit
-        return (np.abs(x) <= half_width) & (y >= -above) & (y <= below)
-
-    eye_half = eye_distance / 2 / unit + 0.35
-    mouth_half = float(np.linalg.norm(right_mouth - left_mouth)) / 2 / unit + 0.2
-    region = np.full((side, side), REGIONS.index("rest"), np.int64)
-    to_tip = float((nose - eyes) @ down) / unit
-    region[inside(nose, 0.35, max(to_tip, 0.2), 0.2)] = REGIONS.index("nose")
-    region[inside(mouth, mouth_half, 0.25, 0.35)] = REGIONS.index("mouth")
-    region[inside(eyes, eye_half, 0.5, 0.25)] = REGIONS.index("eyes and brows")
-    return region
-
-
-class LayerCam:
-    """LayerCAM (Jiang et al. 2021) of an earlier layer of one network; safe between threads.
-
-    Activations weighted by the positive part of the logit's gradient at each place, summed over
-    channels, below zero cut off: it shows support only, on a finer grid than the evidence.
+class GradientMaps:
+    """The methods that need gradients, of one network; safe between threads.
 
     Args:
         network: used by nothing else meanwhile; its modes, gradients and hooks are left as they
             were, after a failure too.
-        layer: name of a module of the timm network; the finest sensible one where None.
+        layer: for LayerCAM, name of a module of the timm network; the finest sensible one where
+            None.
     """
 
     def __init__(self, network: EvidenceNetwork, layer: str | None = None):
@@ -186,24 +109,70 @@ class LayerCam:
         self._module = network.network.get_submodule(self.layer)
         self._lock = threading.Lock()  # a hook on a shared module would see others' passes
 
-    def maps(self, crops: Crops, classes: NDArray[np.int64]) -> Maps:
-        """(N, h, w) at least 0, logits' units, for `classes` (N,) of the network's head."""
-        if len(crops) == 0:
-            return np.zeros((0, 1, 1), np.float32)
-        device = next(self._network.parameters()).device
-        parts = []
-        with self._lock:
-            for start in range(0, len(crops), BATCH):
-                rows = slice(start, start + BATCH)
-                grey = torch.from_numpy(np.ascontiguousarray(crops.grey[rows])).to(device)
-                wanted = torch.from_numpy(np.asarray(classes[rows], np.int64)).to(device)
-                activation, gradient = self._activation_and_gradient(grey, wanted)
-                cam = (gradient.clamp(min=0) * activation).sum(dim=1).clamp(min=0)
-                parts.append(cam.float().cpu().numpy())
-        return np.concatenate(parts)
+    def influence(self, crops: Crops, classes: NDArray[np.int64]) -> Maps:
+        """What each place brings to a class's logit, against the same face blurred.
 
-    def _activation_and_gradient(self, grey: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, h, w) twice: the layer's output, and the chosen logits' gradient there."""
+        Integrated gradients (Sundararajan et al. 2017) with a blurred baseline (Sturmfels et al.
+        2020), by PATH midpoints, summed under a soft patch at each place. Before that sum the
+        pixels' values add up to the logit of the face less that of the blurred face, but for the
+        error of so few steps.
+
+        Args:
+            classes: (N, M) of the network's head. PATH forward passes serve all M.
+
+        Returns:
+            (N, M, 24, 24), logits; below zero where a place takes from the score.
+        """
+        parts = []
+        for grey, wanted in self._batches(crops, classes, BATCH // PATH):
+            sharp = grey.float()
+            lost = sharp - _gaussian(sharp[:, None], BLUR, "replicate")[:, 0]
+            back = (torch.arange(PATH, device=sharp.device) + 0.5) / PATH
+            on_path = (sharp - back[:, None, None, None] * lost).flatten(0, 1)  # (PATH * N, 48, 48)
+            with self._lock, evaluating(self._network), torch.enable_grad():
+                on_path.requires_grad_()
+                logits, _ = self._network(on_path)
+                gradients = _gradients(logits, wanted.repeat(PATH, 1), on_path)
+            mean = torch.stack(gradients, 1).unflatten(0, (PATH, -1)).mean(dim=0)
+            soft = _gaussian(mean * lost[:, None], SOFT, "constant")
+            # A sum under a Gaussian of height 1, where the filter makes a mean.
+            soft *= 2 * math.pi * SOFT**2
+            parts.append(F.avg_pool2d(soft, GREY_SIDE // INFLUENCE_GRID).cpu().numpy())
+        return _joined(parts, classes)
+
+    def layer_cam(self, crops: Crops, classes: NDArray[np.int64]) -> Maps:
+        """LayerCAM (Jiang et al. 2021) of an earlier layer.
+
+        Activations weighted by the positive part of the logit's gradient at each place, summed
+        over channels, below zero cut off: it shows support only, on a finer grid than the evidence.
+
+        Args:
+            classes: (N, M) of the network's head. One forward pass serves all M.
+
+        Returns:
+            (N, M, h, w), at least 0, logits' units.
+        """
+        parts = []
+        for grey, wanted in self._batches(crops, classes, BATCH):
+            activation, gradients = self._activation_and_gradients(grey, wanted)
+            cams = [(g.clamp(min=0) * activation).sum(dim=1).clamp(min=0) for g in gradients]
+            parts.append(torch.stack(cams, dim=1).float().cpu().numpy())
+        return _joined(parts, classes)
+
+    def _batches(
+        self, crops: Crops, classes: NDArray[np.int64], size: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """(B, 48, 48) uint8 and (B, M) int64, `size` crops at a time, where the network is."""
+        device = next(self._network.parameters()).device
+        for start in range(0, len(crops), size):
+            rows = slice(start, start + size)
+            grey = torch.from_numpy(np.ascontiguousarray(crops.grey[rows])).to(device)
+            yield grey, torch.from_numpy(np.asarray(classes[rows], np.int64)).to(device)
+
+    def _activation_and_gradients(
+        self, grey: Tensor, classes: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """(N, C, h, w) each: the layer's output, and the gradient there of each chosen logit."""
         seen: list[Tensor] = []
 
         def detach(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
@@ -211,15 +180,36 @@ class LayerCam:
             seen.append(output.detach().requires_grad_())
             return seen[0]
 
-        with evaluating(self._network), torch.enable_grad():
+        with self._lock, evaluating(self._network), torch.enable_grad():
             hook = self._module.register_forward_hook(detach)
             try:
                 logits, _ = self._network(grey)
             finally:
                 hook.remove()
-            chosen = logits.gather(1, classes[:, None]).sum()
-            (gradient,) = torch.autograd.grad(chosen, seen[0])
-        return seen[0].detach(), gradient
+            gradients = _gradients(logits, classes, seen[0])
+        return seen[0].detach(), gradients
+
+
+def _gradients(logits: Tensor, classes: Tensor, at: Tensor) -> list[Tensor]:
+    """For each column of `classes` (N, M) the gradient of the chosen logits (N, K) there."""
+    chosen = logits.gather(1, classes).sum(dim=0)  # crops are independent of each other
+    last = len(chosen) - 1
+    return [torch.autograd.grad(one, at, retain_graph=i < last)[0] for i, one in enumerate(chosen)]
+
+
+def _gaussian(maps: Tensor, sigma: float, border: str) -> Tensor:
+    """(N, M, H, W) filtered by a Gaussian, cut at 4 sigma."""
+    reach = math.ceil(4 * sigma)
+    at = torch.arange(-reach, reach + 1, dtype=maps.dtype, device=maps.device)
+    bell = torch.exp(-(at**2) / (2 * sigma**2))
+    bell = (bell / bell.sum())[None, None]
+    flat = F.pad(maps.flatten(0, 1)[:, None], (reach,) * 4, mode=border)
+    out = F.conv2d(F.conv2d(flat, bell[:, :, :, None]), bell[:, :, None])
+    return out[:, 0].unflatten(0, maps.shape[:2])
+
+
+def _joined(parts: list[Maps], classes: NDArray[np.int64]) -> Maps:
+    return np.concatenate(parts) if parts else np.zeros((*classes.shape, 1, 1), np.float32)
 
 
 @contextmanager
@@ -241,24 +231,20 @@ def fine_layer(network: nn.Module) -> str:
     return str(max(fine, key=lambda stage: stage["reduction"])["module"])
 
 
-def occlusion(predictor: Predictor, crops: Crops, classes: NDArray[np.int64]) -> Maps:
-    """How much a class's logit falls when a patch is covered with the crop's mean grey.
+def occlusion(predictor: Predictor, crops: Crops) -> Maps:
+    """How much each class's logit falls when a patch is covered with the crop's mean grey.
 
     Zeiler & Fergus 2014. Asks nothing of the model but `predict`, so it serves as a check on the
-    others: (48 - WINDOW) / STEP + 1 squared, 49, passes a face.
-
-    Args:
-        classes: (N,) index into the prediction's labels.
+    others: (48 - WINDOW) / STEP + 1 squared, 49, passes a face, which serve all its classes.
 
     Returns:
-        (N, 48, 48): for each pixel the mean fall over the patches that cover it; below zero where
-        the logit rises once it is covered.
+        (N, K, 48, 48): for each pixel the mean fall over the patches that cover it; below zero
+        where the logit rises once it is covered.
     """
     n = len(crops)
+    whole = predictor.predict(crops).logits
     if n == 0:
-        return np.zeros((0, GREY_SIDE, GREY_SIDE), np.float32)
-    rows = np.arange(n)
-    whole = predictor.predict(crops).logits[rows, classes]
+        return np.zeros((*whole.shape, GREY_SIDE, GREY_SIDE), np.float32)
     starts = range(0, GREY_SIDE - WINDOW + 1, STEP)
     places = [(y, x) for y in starts for x in starts]
     covered = np.repeat(crops.grey[:, None], len(places), axis=1)  # (N, P, 48, 48)
@@ -266,14 +252,13 @@ def occlusion(predictor: Predictor, crops: Crops, classes: NDArray[np.int64]) ->
     for place, (y, x) in enumerate(places):
         covered[:, place, y : y + WINDOW, x : x + WINDOW] = mean[:, None, None]
     logits = _logits(predictor, covered.reshape(-1, GREY_SIDE, GREY_SIDE))
-    chosen = logits[np.arange(len(logits)), np.repeat(classes, len(places))]
-    fall = whole[:, None] - chosen.reshape(n, len(places))
-    total = np.zeros((n, GREY_SIDE, GREY_SIDE), np.float32)
+    fall = whole[:, None] - logits.reshape(n, len(places), -1)  # (N, P, K)
+    total = np.zeros((*whole.shape, GREY_SIDE, GREY_SIDE), np.float32)
     count = np.zeros((GREY_SIDE, GREY_SIDE), np.float32)
     for place, (y, x) in enumerate(places):
-        total[:, y : y + WINDOW, x : x + WINDOW] += fall[:, place, None, None]
+        total[:, :, y : y + WINDOW, x : x + WINDOW] += fall[:, place, :, None, None]
         count[y : y + WINDOW, x : x + WINDOW] += 1
-    return total / count
+    return np.asarray(total / count, np.float32)
 
 
 def _logits(predictor: Predictor, grey: NDArray[np.uint8]) -> NDArray[np.float32]:

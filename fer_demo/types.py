@@ -157,6 +157,10 @@ class Crops:
     def __len__(self) -> int:
         return len(self.grey)
 
+    def __getitem__(self, index: NDArray[np.integer[Any]] | slice) -> Crops:
+        """The crops at `index` (an integer array or a slice), in that order."""
+        return Crops(self.grey[index], self.colour[index], self.to_photo[index])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:

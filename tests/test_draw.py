@@ -101,6 +101,15 @@ def test_overlay_enlarges_the_grey_crop_in_whole_pixels():
     assert set(np.unique(drawn)) <= set(np.unique(grey))
 
 
+def test_overlay_can_show_the_cells_that_were_computed():
+    crop = np.full((224, 224, 3), 255, np.uint8)
+    evidence = np.random.default_rng(0).normal(size=(7, 7)).astype(np.float32)
+    drawn = draw.overlay(crop, evidence, 1.0, 1.0, grid=True)
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) <= 49
+    cells = drawn.reshape(7, 32, 7, 32, 3)
+    assert (cells == cells[:, :1, :, :1]).all()
+
+
 def test_one_evidence_scale_a_picture():
     analysis = made_analysis()
     scale = draw.evidence_scale(analysis)
@@ -114,6 +123,9 @@ def test_colour_bar_runs_from_against_through_clear_to_for():
     assert tuple(bar[0, 0]) == (*ImageColor.getrgb(draw.EVIDENCE_AGAINST), 255)
     assert bar[0, 50, 3] == 0
     assert tuple(bar[0, -1]) == (*ImageColor.getrgb(draw.EVIDENCE_FOR), 255)
+    support = draw.colour_bar(101, 8, signed=False)
+    assert support[0, 0, 3] == 0
+    assert tuple(support[0, -1]) == tuple(bar[0, -1])
 
 
 def simulate_deuteranopia(colour):

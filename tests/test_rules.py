@@ -21,10 +21,13 @@ ORDER = (
 draw and charts, from each other's left)."""
 
 ALIASES = {
+    "yunet": "faces", "regions": "saliency",
     "answers": "types",
+    "containers": "images", "log": "errors", "slots": "errors",
     "hub": "weights", "hub_download": "weights", "verify": "weights", "prefetch": "weights",
     "ensemble": "classifier", "models": "pipeline", "examples": "ui", "bench": "__main__",
     "measured": "charts", "model_charts": "charts", "faithfulness_charts": "charts",
+    "error_charts": "charts", "certainty_charts": "charts",
 }  # fmt: skip
 """Modules that share a step with a room of the list."""
 

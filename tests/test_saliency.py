@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from captum.attr import Occlusion
+from captum.attr import IntegratedGradients, Occlusion
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -19,16 +19,19 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from fer_demo import saliency
 from fer_demo.classifier import Classifier, EvidenceNetwork, softmax, torch_engine
 from fer_demo.crops import network_input
-from fer_demo.saliency import LayerCam, contrast, enlarged, occlusion, region_shares, signed_scale
-from fer_demo.types import EXPRESSIONS, FERPLUS7_HEAD, Crops, Faces, ModelCard, Predictions
+from fer_demo.saliency import (
+    GradientMaps,
+    enlarged,
+    nearest_other,
+    occlusion,
+    signed_scale,
+)
+from fer_demo.types import EXPRESSIONS, FERPLUS7_HEAD, Crops, ModelCard, Predictions
 from tests.networks import evidence_network
 
 SIZE = 96
 CARD = ModelCard("tiny", "test_resnet", SIZE, 16, 0.5, 0.5, (), {}, 0.5, "none", "", 0)
 CLASSES = np.array([3, 0, 6])
-
-LANDMARKS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.58], [0.36, 0.76], [0.64, 0.76]])
-"""Of an upright face, in its crop."""
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +66,16 @@ def test_the_contrast_of_two_classes_explains_the_ratio_of_their_probabilities(
 ) -> None:
     found = classifier.predict(crops)
     happy, surprise = EXPRESSIONS.index("happy"), EXPRESSIONS.index("surprise")
-    difference = contrast(found.evidence, happy, surprise)
+    difference = found.evidence[:, happy] - found.evidence[:, surprise]
     bias = network.bias.numpy()
     explained = difference.mean(axis=(1, 2)) + bias[happy] - bias[surprise]
     ratio = np.log(found.probs[:, happy] / found.probs[:, surprise])
     np.testing.assert_allclose(explained, ratio, atol=1e-4)
-    np.testing.assert_array_equal(difference, -contrast(found.evidence, surprise, happy))
+
+
+def test_the_nearest_other_is_the_runner_up_or_the_winner() -> None:
+    probs = np.array([[0.1, 0.6, 0.3], [0.5, 0.5, 0.0]])
+    np.testing.assert_array_equal(nearest_other(probs), [[1, 2, 1], [1, 0, 0]])
 
 
 @given(arrays(np.float32, (1, 6, 6), elements=st.floats(-50, 50, width=32)), st.booleans())
@@ -88,74 +95,6 @@ def test_the_grid_shows_the_cells_that_were_computed() -> None:
     assert set(np.unique(large)) == set(range(49))
 
 
-# Regions
-
-
-def _one_face(landmarks: NDArray[np.float64] | None) -> tuple[Faces, Crops]:
-    """A face whose crop is turned by 20 degrees and 100 px wide in its photo."""
-    angle, side = np.deg2rad(20), 100.0
-    linear = side * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    to_photo = np.column_stack([linear, [40.0, 25.0]])
-    points = None
-    if landmarks is not None:
-        points = (landmarks @ linear.T + to_photo[:, 2]).astype(np.float32)[None]
-    faces = Faces(np.array([[10, 10, 90, 90]], np.float32), np.ones(1, np.float32), points)
-    grey, colour = np.zeros((1, 48, 48), np.uint8), np.zeros((1, 224, 224, 3), np.uint8)
-    return faces, Crops(grey, colour, to_photo[None])
-
-
-@pytest.mark.parametrize(
-    ("place", "region"),
-    [((0.3, 0.4), 0), ((0.7, 0.4), 0), ((0.3, 0.28), 0), ((0.5, 0.58), 1), ((0.5, 0.76), 2),
-     ((0.36, 0.76), 2), ((0.05, 0.95), 3), ((0.5, 0.04), 3)],
-)  # fmt: skip
-def test_evidence_at_a_place_is_counted_in_its_region(
-    place: tuple[float, float], region: int
-) -> None:
-    maps = np.zeros((1, 48, 48), np.float32)
-    maps[0, int(place[1] * 48), int(place[0] * 48)] = 2.0
-    (shares,) = region_shares(maps, *_one_face(LANDMARKS))
-    assert shares is not None
-    np.testing.assert_allclose(shares.towards, np.eye(4)[region])
-    np.testing.assert_allclose(shares.against, 0)
-    (opposite,) = region_shares(-maps, *_one_face(LANDMARKS))
-    assert opposite is not None
-    np.testing.assert_allclose(opposite.against, np.eye(4)[region])
-
-
-def test_shares_sum_to_one_and_a_flat_map_shows_the_areas() -> None:
-    maps = np.random.default_rng(0).normal(size=(1, 6, 6)).astype(np.float32)
-    (shares,) = region_shares(maps, *_one_face(LANDMARKS))
-    assert shares is not None
-    assert shares.towards.sum() + shares.against.sum() == pytest.approx(1)
-    assert shares.area.sum() == pytest.approx(1)
-    (flat,) = region_shares(np.ones((1, 6, 6), np.float32), *_one_face(LANDMARKS))
-    assert flat is not None
-    np.testing.assert_allclose(flat.towards, flat.area)
-    (nothing,) = region_shares(np.zeros((1, 6, 6), np.float32), *_one_face(LANDMARKS))
-    assert nothing is not None
-    assert nothing.towards.sum() + nothing.against.sum() == 0
-
-
-def test_a_face_without_landmarks_has_no_regions() -> None:
-    maps = np.ones((1, 6, 6), np.float32)
-    assert region_shares(maps, *_one_face(None)) == (None,)
-    assert region_shares(maps, *_one_face(np.full((5, 2), np.nan))) == (None,)
-    none = np.zeros((0, 6, 6), np.float32)
-    assert (
-        region_shares(none, Faces.none(), saliency.grey_crops(np.zeros((0, 48, 48), np.uint8)))
-        == ()
-    )
-
-
-@given(arrays(np.float64, (5, 2), elements=st.floats(-1, 2)))
-def test_no_landmarks_are_too_strange(landmarks: NDArray[np.float64]) -> None:
-    region = saliency.region_of_pixels(landmarks)
-    assert region.shape == (48, 48)
-    assert region.min() >= 0
-    assert region.max() < len(saliency.REGIONS)
-
-
 # LayerCAM
 
 
@@ -168,9 +107,9 @@ def test_layer_cam_agrees_with_the_grad_cam_package(
     architecture: str, size: int, layer: str, grid: int, crops: Crops
 ) -> None:
     network = evidence_network(architecture, size)
-    method = LayerCam(network)
+    method = GradientMaps(network)
     assert method.layer == layer
-    ours = method.maps(crops, CLASSES)
+    ours = method.layer_cam(crops, CLASSES[:, None])[:, 0]
     assert ours.shape == (3, grid, grid)
     x = network_input(torch.from_numpy(crops.grey), size, 0.5, 0.5)
     module = network.network.get_submodule(layer)
@@ -218,23 +157,25 @@ def test_layer_cam_leaves_the_network_as_it_was(
 
         monkeypatch.setattr(network.network.layer4, "forward", fail)
     before = _state(network)
-    method = LayerCam(network)
+    method = GradientMaps(network)
     with torch.no_grad():
         _assert_same((*before[:-1], False), _state(network))
         if fails:
             with pytest.raises(RuntimeError, match="out of memory"):
-                method.maps(crops, CLASSES)
+                method.layer_cam(crops, CLASSES[:, None])
         else:
-            method.maps(crops, CLASSES)
+            method.layer_cam(crops, CLASSES[:, None])
     _assert_same(before, _state(network))
 
 
 def test_layer_cam_serves_several_threads_at_once(network: EvidenceNetwork, crops: Crops) -> None:
-    method = LayerCam(network)
-    alone = [method.maps(crops, np.full(3, k)) for k in range(4)]
+    method = GradientMaps(network)
+    alone = [method.layer_cam(crops, np.full((3, 1), k)) for k in range(4)]
     found: dict[int, NDArray[np.float32]] = {}
     threads = [
-        threading.Thread(target=lambda k=k: found.update({k: method.maps(crops, np.full(3, k))}))
+        threading.Thread(
+            target=lambda k=k: found.update({k: method.layer_cam(crops, np.full((3, 1), k))})
+        )
         for k in range(4)
     ]
     for thread in threads:
@@ -247,15 +188,74 @@ def test_layer_cam_serves_several_threads_at_once(network: EvidenceNetwork, crop
 
 def test_layer_cam_of_no_face_is_no_map(network: EvidenceNetwork) -> None:
     none = saliency.grey_crops(np.zeros((0, 48, 48), np.uint8))
-    assert len(LayerCam(network).maps(none, np.zeros(0, np.int64))) == 0
+    assert len(GradientMaps(network).layer_cam(none, np.zeros((0, 7), np.int64))) == 0
+
+
+def test_layer_cam_of_all_classes_is_that_of_each(network: EvidenceNetwork, crops: Crops) -> None:
+    method = GradientMaps(network)
+    together = method.layer_cam(crops, np.tile(np.arange(7), (3, 1)))
+    for k in (0, 6):
+        alone = method.layer_cam(crops, np.full((3, 1), k))[:, 0]
+        np.testing.assert_allclose(together[:, k], alone, rtol=1e-4, atol=1e-5)
+
+
+# Influence
+
+
+def blurred(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.stack(
+        [cv2.GaussianBlur(image, (49, 49), saliency.BLUR, borderType=cv2.BORDER_REPLICATE)
+         for image in grey]
+    )  # fmt: skip
+
+
+def pixels_by_captum(
+    network: EvidenceNetwork, grey: torch.Tensor, base: torch.Tensor, steps: int
+) -> NDArray[np.float32]:
+    """(3, 48, 48) integrated gradients."""
+    package = IntegratedGradients(lambda pixels: network(pixels)[0])
+    return package.attribute(
+        grey, base, torch.from_numpy(CLASSES), n_steps=steps, method="riemann_middle"
+    ).detach().numpy()  # fmt: skip
+
+
+def test_influence_agrees_with_captum(network: EvidenceNetwork, crops: Crops) -> None:
+    ours = GradientMaps(network).influence(crops, CLASSES[:, None])
+    assert ours.shape == (3, 1, 24, 24)
+    grey = torch.from_numpy(crops.grey.astype(np.float32))
+    base = torch.from_numpy(blurred(grey.numpy()))
+    theirs = pixels_by_captum(network, grey, base, saliency.PATH)
+    for our, their in zip(ours[:, 0], theirs, strict=True):
+        soft = cv2.GaussianBlur(their, (17, 17), saliency.SOFT, borderType=cv2.BORDER_CONSTANT)
+        cells = (soft * 2 * np.pi * saliency.SOFT**2).reshape(24, 2, 24, 2).mean(axis=(1, 3))
+        np.testing.assert_allclose(our, cells, atol=1e-3)
+
+
+def test_influence_adds_up_to_what_blurring_the_face_takes(
+    network: EvidenceNetwork, crops: Crops
+) -> None:
+    grey = torch.from_numpy(crops.grey.astype(np.float32))
+    base = torch.from_numpy(blurred(grey.numpy()))
+    with torch.no_grad():
+        fall = (network(grey)[0] - network(base)[0]).numpy()[np.arange(3), CLASSES]
+    exact = pixels_by_captum(network, grey, base, 100).sum(axis=(1, 2))
+    ours = pixels_by_captum(network, grey, base, saliency.PATH).sum(axis=(1, 2))
+    np.testing.assert_allclose(exact, fall, atol=0.01)
+    np.testing.assert_allclose(ours, fall, atol=0.15 * np.abs(fall).max())
+
+
+def test_influence_of_no_face_is_no_map(network: EvidenceNetwork) -> None:
+    none = saliency.grey_crops(np.zeros((0, 48, 48), np.uint8))
+    assert len(GradientMaps(network).influence(none, np.zeros((0, 7), np.int64))) == 0
 
 
 # Occlusion
 
 
 def test_occlusion_agrees_with_captum(classifier: Classifier, crops: Crops) -> None:
-    ours = occlusion(classifier, crops, CLASSES)
-    assert ours.shape == (3, 48, 48)
+    every = occlusion(classifier, crops)
+    assert every.shape == (3, 7, 48, 48)
+    ours = every[np.arange(3), CLASSES]
 
     def forward(grey: torch.Tensor) -> torch.Tensor:
         crops = saliency.grey_crops(grey[:, 0].numpy().astype(np.uint8))
@@ -285,11 +285,11 @@ def test_occlusion_finds_the_only_place_that_matters() -> None:
 
     grey = np.zeros((1, 48, 48), np.uint8)
     grey[0, :12, :12] = 200
-    found = occlusion(LooksAtOneCorner(), saliency.grey_crops(grey), np.array([3]))[0]
+    found = occlusion(LooksAtOneCorner(), saliency.grey_crops(grey))[0, 3]
     assert np.unravel_index(found.argmax(), found.shape) == (0, 0)
     assert np.abs(found[20:, 20:]).max() == 0
 
 
 def test_occlusion_of_no_face_is_no_map(classifier: Classifier) -> None:
     none = saliency.grey_crops(np.zeros((0, 48, 48), np.uint8))
-    assert occlusion(classifier, none, np.zeros(0, np.int64)).shape == (0, 48, 48)
+    assert occlusion(classifier, none).shape == (0, 7, 48, 48)

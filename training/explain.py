@@ -30,7 +30,7 @@ from fer_demo.classifier import (
     load_network,
     torch_engine,
 )
-from fer_demo.saliency import LayerCam, enlarged, grey_crops, occlusion
+from fer_demo.saliency import GradientMaps, enlarged, grey_crops, occlusion
 from fer_demo.settings import Settings
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Crops
 from fer_demo.verify import Refused, verify
@@ -53,8 +53,8 @@ from training.faithfulness import (
 )
 from training.folder import FolderError
 
-DEFAULT = "evidence"
-"""What the app shows first."""
+DEFAULT = "influence"
+"""What the Photo page shows first."""
 
 REFERENCES = ("grad_cam", "face_prior", "random")
 SIGNS = {"deletion": -1, "insertion": 1, "road": 1}
@@ -73,7 +73,7 @@ Maps = Callable[[Crops, NDArray[np.int64]], NDArray[np.float32]]
 
 def methods(classifier: Classifier, network: EvidenceNetwork) -> dict[str, Maps]:
     """What is compared, by name."""
-    layer = LayerCam(network)
+    gradients = GradientMaps(network)
 
     def evidence(crops: Crops, classes: NDArray[np.int64]) -> NDArray[np.float32]:
         parts = [classifier.predict(some).evidence for some in batches(crops.grey)]
@@ -89,10 +89,13 @@ def methods(classifier: Classifier, network: EvidenceNetwork) -> dict[str, Maps]
         return np.random.default_rng(0).normal(size=(len(crops), *cells)).astype(np.float32)
 
     return {
+        "influence": lambda crops, classes: gradients.influence(crops, classes[:, None])[:, 0],
         "evidence": evidence,
         "grad_cam": lambda crops, classes: np.maximum(evidence(crops, classes), 0),
-        "layer_cam": layer.maps,
-        "occlusion": lambda crops, classes: occlusion(classifier, crops, classes),
+        "layer_cam": lambda crops, classes: gradients.layer_cam(crops, classes[:, None])[:, 0],
+        "occlusion": lambda crops, classes: occlusion(classifier, crops)[
+            np.arange(len(crops)), classes
+        ],
         "face_prior": face_prior,
         "random": chance,
     }
@@ -141,9 +144,8 @@ def randomisation(
         By method, one entry a stage: `stage` (random from the last layer down to this one), and
         the mean correlation with its interval, over images, of the average of `seeds` networks.
     """
-    maps = {"evidence": _evidence_of, "layer_cam": _layer_cam_of}
-    trained = {name: make(load_network(weights), crops, classes) for name, make in maps.items()}
-    found: dict[str, dict[str, list[Values]]] = {name: {} for name in maps}
+    trained = _maps_of(load_network(weights), crops, classes)
+    found: dict[str, dict[str, list[Values]]] = {name: {} for name in trained}
     for seed in range(seeds):
         torch.manual_seed(seed)
         whole = load_network(weights)
@@ -152,8 +154,8 @@ def randomisation(
             now = EvidenceNetwork(
                 whole.network, FERPLUS7_HEAD, whole.size, whole.mean, whole.std
             ).eval()
-            for name, make in maps.items():
-                correlation = rank_correlation(trained[name], make(now, crops, classes))
+            for name, maps in _maps_of(now, crops, classes).items():
+                correlation = rank_correlation(trained[name], maps)
                 found[name].setdefault(stage, []).append(correlation)
     return {
         name: [{"stage": stage} | interval(np.mean(each, axis=0)) for stage, each in stages.items()]
@@ -161,18 +163,17 @@ def randomisation(
     }
 
 
-def _evidence_of(
+def _maps_of(
     network: EvidenceNetwork, crops: Crops, classes: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    run = torch_engine(network, torch.device("cpu"))
-    parts = [run(some.grey)[1] for some in batches(crops.grey)]
-    return np.concatenate(parts)[np.arange(len(crops)), classes]
-
-
-def _layer_cam_of(
-    network: EvidenceNetwork, crops: Crops, classes: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    return LayerCam(network).maps(crops, classes)
+) -> dict[str, NDArray[np.float32]]:
+    """(N, h, w) by each method that looks into the network."""
+    run, gradients = torch_engine(network, torch.device("cpu")), GradientMaps(network)
+    evidence = np.concatenate([run(some.grey)[1] for some in batches(crops.grey)])
+    return {
+        "influence": gradients.influence(crops, classes[:, None])[:, 0],
+        "evidence": evidence[np.arange(len(crops)), classes],
+        "layer_cam": gradients.layer_cam(crops, classes[:, None])[:, 0],
+    }
 
 
 def explain(weights: WeightsFolder, grey: NDArray[np.uint8]) -> dict[str, Any]:

@@ -129,13 +129,13 @@ def test_the_command_measures_every_method(tmp_path: Path, tiny_data: Path) -> N
     assert status == 0
     document = json.loads(out.read_text())
     assert document["images"] == 6
-    names = {"evidence", "grad_cam", "layer_cam", "occlusion", "face_prior", "random"}
+    names = {"influence", "evidence", "grad_cam", "layer_cam", "occlusion", "face_prior", "random"}
     assert set(document["methods"]) == names
     for figures in document["methods"].values():
         for measure in explain.SIGNS:
             low, high = figures[measure]["low"], figures[measure]["high"]
             assert low <= figures[measure]["mean"] <= high
-    assert set(document["gains"]) == {"evidence", "layer_cam", "occlusion"}
+    assert set(document["gains"]) == {"influence", "evidence", "layer_cam", "occlusion"}
     gain = document["gains"]["evidence"]["random"]["deletion"]["mean"]
     deletion = {name: document["methods"][name]["deletion"]["mean"] for name in names}
     assert gain == pytest.approx(deletion["random"] - deletion["evidence"], abs=2e-5)
