@@ -26,6 +26,7 @@ from training.duplicates import duplicate_groups, seen_in
 from training.evaluate import Model
 from training.folder import FolderError, fold_temperature, read_config, read_state, write_folder
 from training.metrics import (
+    BINS,
     Floats,
     Labels,
     cross_fitted,
@@ -110,6 +111,23 @@ def confidence_table(probs: Floats, label: Labels) -> dict[str, Any]:
     return {"edges": list(CONFIDENCE_EDGES), "answers": table}
 
 
+def reliability_bins(logits: Floats, label: Labels) -> dict[str, list[Any]]:
+    """What a reliability diagram draws: answers, right ones and mean confidence of each of the
+    bins that the ECE sums over; confidence is 0 where a bin is empty.
+    """
+    probs = softmax(logits)
+    confidence, right = probs.max(1), probs.argmax(1) == label
+    # Right-closed, as in torchmetrics' ECE.
+    bin_ = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    n = np.bincount(bin_, minlength=BINS)
+    total = np.bincount(bin_, confidence, BINS)
+    return {
+        "n": n.tolist(),
+        "right": np.bincount(bin_[right], minlength=BINS).tolist(),
+        "confidence": np.round(total / np.maximum(n, 1), 4).tolist(),
+    }
+
+
 def head_calibration(logits: Floats, label: Labels, fold: NDArray[np.int64]) -> dict[str, Any]:
     """The temperature of one head and what it gives on images it was not fitted on."""
     temperature = fit_temperature(logits, label)
@@ -127,6 +145,11 @@ def head_calibration(logits: Floats, label: Labels, fold: NDArray[np.int64]) -> 
         "temperature": temperature,
         "ece_interval": [round(low, 5), round(high, 5)],
         **{name: round(value, 5) for name, value in figures.items()},
+        "bins": {
+            "edges": [round(k / BINS, 5) for k in range(BINS + 1)],
+            "before": reliability_bins(logits, label),
+            "after": reliability_bins(held_out, label),
+        },
     }
 
 

@@ -15,7 +15,12 @@ from safetensors.torch import load_file
 
 from tests.training.conftest import checkpoint, run_training, tiny_faces
 from training import calibrate, export
-from training.calibrate import confidence_table, confidence_threshold, held_out_threshold
+from training.calibrate import (
+    confidence_table,
+    confidence_threshold,
+    held_out_threshold,
+    reliability_bins,
+)
 from training.data import DataError
 from training.folder import (
     LABEL_NAMES,
@@ -24,6 +29,7 @@ from training.folder import (
     load_network,
     read_config,
 )
+from training.metrics import ece
 from training.predict import predict_logits
 
 
@@ -147,6 +153,16 @@ def test_threshold_is_the_lowest_that_keeps_the_promise() -> None:
     assert confidence_threshold(confidence, ~right, 0.95) == 1.0
     held = held_out_threshold(confidence, right, np.arange(1000) % 5, 0.95)
     assert held["accuracy"] == pytest.approx(0.95, abs=0.02)
+
+
+def test_the_bins_of_a_reliability_diagram_add_up_to_the_ece() -> None:
+    generator = np.random.default_rng(0)
+    label = generator.integers(0, 7, 500)
+    logits = generator.normal(0, 2, (500, 7)).astype(np.float32)
+    bins = {name: np.array(column) for name, column in reliability_bins(logits, label).items()}
+    assert bins["n"].sum() == 500
+    gaps = np.abs(bins["right"] - bins["n"] * bins["confidence"]).sum() / 500
+    assert gaps == pytest.approx(ece(logits, label), abs=1e-3)
 
 
 def test_confidence_table_counts_every_answer() -> None:
