@@ -1,7 +1,10 @@
-"""What speaks against trusting a prediction: small, blurred, dark, bright, flat or turned faces.
+"""What speaks against trusting a prediction: a poor picture of a face, or none of a face at all.
 
-Each threshold lies where FER2013's own faces end (percentiles over its 3,589 PublicTest images):
-beyond it a network is asked about something that it was not taught.
+Each threshold lies where FER2013's own faces end (percentiles over its PublicTest images): beyond
+it a network is asked about something that it was not taught. Of ten signals that were tried on
+drawings, masks and things that are no face, the network's own (confidence, energy, distance of its
+features) tell little; the detector's doubt and areas without shading tell most:
+`python -m training.outside` measures them.
 """
 
 from __future__ import annotations
@@ -32,12 +35,25 @@ TURNED_ABOVE = 0.40
 FER2013's 95 percentile is 0.37, a face turned away by about 35 degrees."""
 
 
+DOUBTED_BELOW = 0.80
+"""YuNet's score; FER2013's 1 percentile at 4x is 0.80, its median 0.92. The median with a drawn
+mask is 0.86, with sunglasses 0.73, of cartoons 0.72, of drawings 0.63."""
+
+SHADELESS_ABOVE = 0.35
+"""Share of the 48 px crop that differs from its neighbours by at most one grey level; FER2013's
+99.5 percentile is 0.28, and all faces that were drawn by code lie above."""
+
+
 def face_warnings(faces: Faces, crops: Crops) -> tuple[tuple[str, ...], ...]:
     """For each face, what speaks against its prediction, as short phrases; often nothing."""
     has_landmarks, landmarks = faces.has_landmarks(), faces.landmarks
     found = []
     for i in range(len(faces)):
         words = _of_pixels(crops.grey[i])
+        if faces.score[i] == 1:  # no detector is so sure: a person said so
+            words.append("not detected")
+        elif has_landmarks[i] and faces.score[i] < DOUBTED_BELOW:  # YuNet's score, not Haar's
+            words.append("unclear face")
         if math.hypot(*crops.to_photo[i, :, 0]) < SMALL_SIDE:
             words.insert(0, "small face")
         offset = nose_offset(landmarks[i]) if landmarks is not None and has_landmarks[i] else 0.0
@@ -67,4 +83,14 @@ def _of_pixels(grey: NDArray[np.uint8]) -> list[str]:
         words.append("too bright")
     if pixels.std() < FLAT_BELOW:
         words.append("little contrast")
+    # What is dark, bright or pale is without shading for that reason.
+    if not words and _shadeless(pixels) > SHADELESS_ABOVE:
+        words.append("may be a drawing")
     return words
+
+
+def _shadeless(pixels: NDArray[np.float32]) -> float:
+    """Share of (48, 48) grey levels that differ by at most 1 from those to the right and below."""
+    across = np.abs(np.diff(pixels, axis=1))[:-1] <= 1
+    down = np.abs(np.diff(pixels, axis=0))[:, :-1] <= 1
+    return float((across & down).mean())

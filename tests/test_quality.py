@@ -10,14 +10,20 @@ from skimage.data import astronaut
 from fer_demo.crops import align
 from fer_demo.quality import face_warnings
 from fer_demo.types import Faces, Photo
+from training.outside import drawn
 
 FACE = np.array([[170, 60, 280, 190]], np.float32)
 FRONTAL = np.array([[[203, 110], [245, 110], [224, 135], [208, 155], [242, 155]]], np.float32)
 
 
-def warnings_of(rgb: np.ndarray, box: np.ndarray = FACE, landmarks: np.ndarray = FRONTAL) -> tuple:
+def warnings_of(
+    rgb: np.ndarray,
+    box: np.ndarray = FACE,
+    landmarks: np.ndarray | None = FRONTAL,
+    score: float = 0.9,
+) -> tuple:
     photo = Photo(rgb.clip(0, 255).astype(np.uint8))
-    faces = Faces(box, np.ones(1, np.float32), landmarks)
+    faces = Faces(box, np.full(1, score, np.float32), landmarks)
     return face_warnings(faces, align(photo, faces))[0]
 
 
@@ -52,3 +58,25 @@ def test_a_turned_face_is_named() -> None:
 def test_a_face_without_landmarks_is_judged_by_its_pixels_alone() -> None:
     unknown = np.full((1, 5, 2), np.nan, np.float32)
     assert warnings_of(astronaut(), landmarks=unknown) == ()
+
+
+def test_a_face_that_the_detector_doubts_is_named() -> None:
+    assert warnings_of(astronaut(), score=0.7) == ("unclear face",)
+    # The simpler detector's score is on another scale, and it gives no landmarks.
+    assert warnings_of(astronaut(), landmarks=None, score=0.7) == ()
+
+
+def test_a_face_that_a_person_marked_is_named() -> None:
+    unknown = np.full((1, 5, 2), np.nan, np.float32)
+    assert warnings_of(astronaut(), landmarks=unknown, score=1.0) == ("not detected",)
+
+
+def test_drawn_faces_are_named_and_a_pale_or_dark_photograph_is_not_taken_for_one() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        grey = drawn(generator)
+        rgb = np.repeat(grey[..., None], 3, axis=2)
+        found = warnings_of(rgb, np.array([[4, 4, 188, 188]], np.float32), None)
+        assert "may be a drawing" in found or "little contrast" in found
+    for change in (lambda rgb: rgb * 0.15, lambda rgb: rgb * 0.15 + 215):
+        assert "may be a drawing" not in warnings_of(change(astronaut()))
