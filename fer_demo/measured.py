@@ -1,17 +1,22 @@
 """What was measured of the bundled models, and the published figures of others.
 
-Beside a model's weights lie `evaluation.json` (what `training.evaluate --json` wrote) and
-`faithfulness.json` (what `training.explain --json` wrote). Either may be absent: then its part is
-None, and the page says so.
+Beside a model's weights lie `evaluation.json` (what `training.evaluate --json` wrote),
+`faithfulness.json` (`training.explain --json`), `outside.json` (`training.outside --json`) and
+`bench.json` (`fer_demo bench --json`). Beside the folders lie `ensemble.json`
+(`training.ensemble`) and `evaluation.json`, of all models together. Each may be absent: then its
+part is empty, and the page says so. What names other weights than those that lie there counts as
+absent, too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from fer_demo.ensemble import ENSEMBLE, FILE
 
 BUNDLED = Path(__file__).parent / "weights"
 PEERS = Path(__file__).with_name("peers.json")
@@ -23,6 +28,8 @@ HEADS = {
 }
 """The three protocols, whose figures are never mixed."""
 
+SPLITS = {"public_test": "PublicTest", "private_test": "PrivateTest", "train": "Training"}
+
 Json = Mapping[str, Any]
 
 
@@ -32,12 +39,15 @@ class Measured:
 
     name: str
     card: Json
-    """config.json."""
+    """config.json, or the part of it that several models together have."""
     heads: Json
     """Results by protocol; empty where the model was not evaluated."""
     split: str
     """What it was measured on, in words; "" where it was not."""
-    faithfulness: Json | None
+    faithfulness: Json | None = None
+    outside: Json | None = None
+    """What it does with faces that it was not made for."""
+    bench: Json | None = None
 
     @property
     def calibration(self) -> Json | None:
@@ -46,38 +56,92 @@ class Measured:
         return found
 
 
-SPLITS = {"public_test": "PublicTest", "private_test": "PrivateTest", "train": "Training"}
-
-
 def bundled(folder: Path | None = None) -> tuple[Measured, ...]:
-    """Every model in the folder, by name; that of the bundled weights where None.
+    """Every model in the folder, by name, then all together; the bundled ones where None.
 
     Raises:
         ValueError: a file is not JSON.
     """
-    return tuple(
-        _model(config.parent) for config in sorted((folder or BUNDLED).glob("*/config.json"))
-    )
+    folder = folder or BUNDLED
+    paths = [config.parent for config in sorted(folder.glob("*/config.json"))]
+    models = [_model(path) for path in paths]
+    together = _together(folder, paths)
+    return tuple(models if together is None else [*models, together])
 
 
-def _model(folder: Path) -> Measured:
-    evaluation = _read(folder / "evaluation.json") or {}
-    results = evaluation.get("results", {})
-    # Measured under a working name, it is the file's only model.
-    heads = results.get(folder.name) or (next(iter(results.values())) if len(results) == 1 else {})
-    split = SPLITS.get(evaluation.get("split", ""), evaluation.get("data", ""))
-    return Measured(
-        name=folder.name,
-        card=_read(folder / "config.json") or {},
-        heads=heads,
-        split=f"{split}, with the mirrored crop averaged in" if evaluation.get("tta") else split,
-        faithfulness=_read(folder / "faithfulness.json"),
-    )
+def faithfulness_of(sha256: str | None, folder: Path | None = None, name: str = "*") -> Json | None:
+    """What was measured of the heat maps of these weights, or None.
+
+    Args:
+        sha256: of model.safetensors.
+        folder: of the weights folders; that of the bundled ones where None.
+        name: of the weights folder; any where "*", since weights of the Hub may be those that are
+            bundled.
+    """
+    paths = sorted((folder or BUNDLED).glob(f"{name}/faithfulness.json"))
+    return next((found for path in paths if (found := _of(path, sha256)) is not None), None)
 
 
 def peers() -> dict[str, list[dict[str, Any]]]:
-    """Published figures by protocol, each with its source."""
+    """Published figures by protocol, each with its source and who measured it."""
     found: dict[str, list[dict[str, Any]]] = json.loads(PEERS.read_text())
+    return found
+
+
+def _model(folder: Path) -> Measured:
+    name, sha256 = folder.name, _sha256(folder)
+    heads, split = _evaluation(folder / "evaluation.json", name, {name: sha256})
+    return Measured(
+        name=name,
+        card=_read(folder / "config.json") or {},
+        heads=heads,
+        split=split,
+        faithfulness=faithfulness_of(sha256, folder.parent, name),
+        outside=_of(folder / "outside.json", sha256),
+        bench=_read(folder / "bench.json"),
+    )
+
+
+def _together(folder: Path, paths: Sequence[Path]) -> Measured | None:
+    """All models as one, where they were measured so."""
+    members = {path.name: _sha256(path) for path in paths}
+    joint = _read(folder / FILE) or {}
+    if len(members) < 2 or set(joint.get("members", {}).values()) != set(members.values()):
+        return None
+    heads, split = _evaluation(folder / "evaluation.json", ENSEMBLE, members)
+    about = ("temperature", "uncertain_below", "calibration")
+    card = {"architecture": " + ".join(members), "fer_demo": {key: joint[key] for key in about}}
+    return Measured(ENSEMBLE, card, heads, split)
+
+
+def _evaluation(path: Path, name: str, sha256: Mapping[str, str | None]) -> tuple[Json, str]:
+    """The results of a model, and on what; ({}, "") where they are not of these weights.
+
+    Args:
+        name: of the model, or ENSEMBLE.
+        sha256: of the weights that lie there, by model.
+    """
+    document = _read(path) or {}
+    results, measured = document.get("results", {}), document.get("weights", {})
+    if name not in results and len(results) == 1:
+        name = next(iter(results))  # it was measured under a working name
+    its = [measured.get(name)] if name in measured else list(measured.values())
+    if name not in results or sorted(map(str, its)) != sorted(map(str, sha256.values())):
+        return {}, ""
+    split = SPLITS.get(document.get("split", ""), document.get("data", ""))
+    tta = ", with the mirrored crop averaged in" if document.get("tta") else ""
+    return results[name], split + tta
+
+
+def _of(path: Path, sha256: str | None) -> Json | None:
+    """A document that names the weights it was measured of, if these are they."""
+    document = _read(path)
+    return document if document is not None and document.get("sha256") == sha256 else None
+
+
+def _sha256(folder: Path) -> str | None:
+    manifest = _read(folder / "manifest.json") or {}
+    found: str | None = manifest.get("files", {}).get("model.safetensors", {}).get("sha256")
     return found
 
 

@@ -1,7 +1,7 @@
-"""The charts of the Models page, each with its finding as title and its numbers as a table. Pure.
+"""The charts of how good the models are, and what all charts of the Models page share. Pure.
 
-Figures are shares in [0, 1] as the JSON holds them; people read percent. Marks are grey: colour is
-kept for expressions and evidence.
+Each chart has its finding as title and its numbers as a table. Figures are shares in [0, 1] as the
+JSON holds them; people read percent. Marks are grey: colour is kept for expressions and evidence.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from fer_demo.charts import TEMPLATE
 
 MARK, FAINT = "#708196", "rgba(112,129,150,0.45)"
 """Readable on the light page and on the dark one."""
-
-MIN_ANSWERS = 20
-"""Fewer answers than this are in the table and make no point of a curve."""
 
 Json = Mapping[str, Any]
 Row = dict[str, str | int | float]
@@ -81,6 +78,7 @@ def accuracy(ours: Mapping[str, Json], peers: Sequence[Json], split: str, head: 
             "accuracy": result["accuracy"],
             "error": result["standard_error"],
             "Measured on": split,
+            "By": "this project",
             "Source": "evaluation.json",
         }
         for name, result in ours.items()
@@ -90,6 +88,7 @@ def accuracy(ours: Mapping[str, Json], peers: Sequence[Json], split: str, head: 
             "accuracy": peer["accuracy"],
             "error": peer.get("spread", 0.0),
             "Measured on": f"{peer['split']}; {peer['note']}",
+            "By": peer["measured_by"],
             "Source": peer["source"],
         }
         for peer in peers
@@ -120,7 +119,7 @@ def accuracy(ours: Mapping[str, Json], peers: Sequence[Json], split: str, head: 
         text=[share(entry["accuracy"]) for entry in entries],
         textposition="top center",
         cliponaxis=False,
-        customdata=[entry["Measured on"] for entry in entries],
+        customdata=[f"{entry['Measured on']}<br>by {entry['By']}" for entry in entries],
         hovertemplate="%{y}: %{x:.1f} %<br>%{customdata}<extra></extra>",
     )
     low = 10 * np.floor(10 * min(entry["accuracy"] - entry["error"] for entry in entries) - 0.2)
@@ -137,6 +136,7 @@ def accuracy(ours: Mapping[str, Json], peers: Sequence[Json], split: str, head: 
             "Accuracy": share(entry["accuracy"]),
             "±": share(entry["error"]) if entry["error"] else "not stated",
             "Measured on": entry["Measured on"],
+            "By": entry["By"],
             "Source": entry["Source"],
         }
         for entry in reversed(entries)
@@ -144,191 +144,71 @@ def accuracy(ours: Mapping[str, Json], peers: Sequence[Json], split: str, head: 
     return Chart(figure, title, table)
 
 
-def confusion(result: Json, *, counts: bool) -> Chart:
-    """Rows are what people said, columns what the model said."""
-    names = list(result["per_class"])
-    matrix = np.array(result["confusion"], float)
-    rates = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    wrong = rates.copy()
-    np.fill_diagonal(wrong, -1)
-    true, said = (int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
+def latency(ours: Mapping[str, tuple[Json, float]], peers: Sequence[Json]) -> Chart:
+    """Time of one photo against accuracy on FER2013's labels.
+
+    Args:
+        ours: what `python -m fer_demo bench` wrote, and the accuracy, by model.
+        peers: entries of peers.json; drawn where the same command timed them, too.
+    """
+    entries: list[dict[str, Any]] = []
+    for model, (bench, accuracy) in ours.items():
+        entries.append(
+            {"name": f"{model} (this app)", "own": True, "ms": bench["photo"]["photo_ms"],
+             "accuracy": accuracy, "face": bench["engines"]["ours_ms"]}
+        )  # fmt: skip
+        for peer in peers:
+            ms = bench["photo"].get(peer.get("bench", ""))
+            if ms is not None and all(entry["name"] != peer["name"] for entry in entries):
+                entries.append(
+                    {"name": peer["name"], "own": False, "ms": ms, "accuracy": peer["accuracy"]}
+                )
+    entries.sort(key=lambda entry: entry["ms"])
+    best = max((e for e in entries if e["own"]), key=lambda entry: entry["accuracy"])
+    name = best["name"].removesuffix(" (this app)")
     title = (
-        f"Most often mistaken: {names[true]} for {names[said]}, "
-        f"{share(rates[true, said], 0)} of the {names[true]} pictures"
+        f"{name} reads a photo in {best['ms']:.0f} ms and names {share(best['accuracy'])} of "
+        "FER2013's faces as labelled"
     )
-    shown = matrix if counts else 100 * rates
-    sentences = [
-        [
-            f"Of {int(matrix[i].sum())} pictures that people called {a},<br>"
-            f"{int(matrix[i, j])} ({share(rates[i, j], 0)}) were called {b}."
-            for j, b in enumerate(names)
-        ]
-        for i, a in enumerate(names)
-    ]
-    cells = go.Heatmap(
-        z=100 * rates,
-        x=names,
-        y=names,
-        text=np.char.mod("%.0f", shown),
-        texttemplate="%{text}",
-        customdata=sentences,
-        hovertemplate="%{customdata}<extra></extra>",
-        # Half transparent: the theme's ink, dark or light, reads on every cell.
-        colorscale=[[0, "rgba(112,129,150,0.06)"], [1, "rgba(112,129,150,0.62)"]],
-        zmin=0,
-        zmax=100,
-        xgap=2,
-        ygap=2,
-        showscale=False,
-    )
-    figure = chart_figure(
-        [cells],
-        title,
-        90 + 44 * len(names),
-        xaxis={"title": {"text": "The model said"}, "tickangle": -40, "automargin": True},
-        yaxis={
-            "title": {"text": "People said"},
-            "autorange": "reversed",
-            "automargin": True,
-            "ticksuffix": " ",
-        },
-    )
-    table: list[Row] = [
-        {"People said": a} | {b: f"{shown[i, j]:.0f}" for j, b in enumerate(names)}
-        for i, a in enumerate(names)
-    ]
-    return Chart(figure, title, table)
-
-
-def per_class(result: Json) -> list[Row]:
-    """Precision, recall and F1 by class."""
-    return [
-        {
-            "Expression": name,
-            "Pictures": entry["n"],
-            "Precision": share(entry["precision"]),
-            "Recall": share(entry["recall"]),
-            "F1": share(entry["f1"]),
-        }
-        for name, entry in result["per_class"].items()
-    ]
-
-
-def reliability(calibration: Json) -> Chart:
-    """How often answers of each confidence are right, with the diagonal of a perfect match."""
-    edges, answers = calibration["edges"], calibration["answers"]["all"]
-    table: list[Row] = []
-    x, y, error, spans = [], [], [], []
-    for low, high, n, right in zip(
-        edges[:-1], edges[1:], answers["n"], answers["right"], strict=True
-    ):
-        span = f"{100 * low:.0f} to {100 * high:.0f} %"
-        if not n:
-            continue
-        p = right / n
-        table.append({"Confidence": span, "Answers": n, "Right": right, "Share": share(p)})
-        if n < MIN_ANSWERS:
-            continue
-        x.append(50 * (max(low, 1 / 7) + high))  # the largest of seven shares is a seventh or more
-        y.append(100 * p)
-        error.append(100 * (p * (1 - p) / n) ** 0.5)
-        spans.append(f"{span}: right in {right} of {n}")
-    before, after = calibration["ece_before"], calibration["ece"]
-    low, high = calibration["ece_interval"]
-    title = (
-        f"Confidence is off by {share(after)} on average, before calibration {share(before)} "
-        f"(a perfectly calibrated model would show {share(low)} to {share(high)})"
-    )
-    diagonal = go.Scatter(
-        x=[0, 100], y=[0, 100], mode="lines", line={"color": FAINT, "dash": "dot"}, hoverinfo="skip"
-    )
+    other = next((e for e in entries if not e["own"]), None)
+    if other:
+        title += f"; {other['name']}: {other['ms']:.0f} ms, {share(other['accuracy'])}"
     points = go.Scatter(
-        x=x,
-        y=y,
-        error_y={"array": error, "color": FAINT, "thickness": 2},
-        mode="lines+markers",
-        line={"color": MARK},
-        marker={"size": 9, "color": MARK},
-        customdata=spans,
-        hovertemplate="Confidence %{customdata}<extra></extra>",
+        x=[entry["ms"] for entry in entries],
+        y=[100 * entry["accuracy"] for entry in entries],
+        mode="markers+text",
+        marker={
+            "size": 13,
+            "color": MARK,
+            "symbol": ["circle" if entry["own"] else "circle-open" for entry in entries],
+            "line": {"width": 2, "color": MARK},
+        },
+        text=[entry["name"] for entry in entries],
+        textposition="top center",
+        cliponaxis=False,
+        hovertemplate="%{text}: %{x:.0f} ms, %{y:.1f} %<extra></extra>",
     )
+    slowest = max(entry["ms"] for entry in entries)
+    shares = [100 * entry["accuracy"] for entry in entries]
     figure = chart_figure(
-        [diagonal, points],
+        [points],
         title,
-        340,
-        xaxis=percent_axis("Confidence"),
-        yaxis=percent_axis("Right"),
+        320,
+        margin={"l": 0, "r": 12, "t": 28, "b": 0},
+        xaxis={
+            "title": {"text": "Milliseconds for a photo of 1280 x 720 px (left is faster)"},
+            "range": [0, 1.25 * slowest],
+            "automargin": True,
+        },
+        yaxis=percent_axis("Accuracy", float(min(shares)) - 5, float(max(shares)) + 5),
     )
-    return Chart(figure, title, table)
-
-
-def risk_coverage(result: Json) -> Chart:
-    """Accuracy when only the surest answers are given."""
-    curve = {int(p): a for p, a in result["risk_coverage"]["accuracy"].items()}
-    at = sorted(curve)
-    title = f"The surest half of the answers is right {share(curve[50])} of the time"
-    line = go.Scatter(
-        x=at,
-        y=[100 * curve[p] for p in at],
-        mode="lines+markers",
-        line={"color": MARK},
-        marker={"size": 9, "color": MARK},
-        hovertemplate="Answering the surest %{x} %: right %{y:.1f} %<extra></extra>",
-    )
-    low = 10 * np.floor(10 * min(curve.values()) - 0.5)
-    figure = chart_figure(
-        [line],
-        title,
-        340,
-        xaxis=percent_axis("Faces answered, the surest first", 0, 103),
-        yaxis=percent_axis("Right", float(max(0, low)), 101),
-    )
-    table: list[Row] = [{"Answered": f"{p} %", "Right": share(curve[p])} for p in at]
-    return Chart(figure, title, table)
-
-
-def corruptions(result: Json) -> Chart:
-    """Accuracy under each corruption at three levels, the worst at the top."""
-    found, clean = result["corruptions"], result["accuracy"]
-    names = sorted(found, key=lambda name: found[name][2], reverse=True)
-    title = (
-        f"Hardest: {names[-1]}, {share(found[names[-1]][2], 0)} at its strongest, "
-        f"against {share(clean, 0)} on the clean pictures"
-    )
-    symbols, sizes = ("circle-open", "circle", "diamond"), (9, 10, 12)
-    traces = [
-        go.Scatter(
-            x=[100 * found[name][level] for name in names],
-            y=names,
-            name=("slight", "medium", "strong")[level],
-            mode="markers",
-            marker={"symbol": symbols[level], "size": sizes[level], "color": MARK},
-            hovertemplate="%{y}, %{fullData.name}: %{x:.1f} %<extra></extra>",
-        )
-        for level in range(3)
-    ]
-    figure = chart_figure(
-        traces,
-        title,
-        150 + 34 * len(names),
-        showlegend=True,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        margin={"l": 0, "r": 12, "t": 36, "b": 0},
-        xaxis=percent_axis("Accuracy (dotted: clean pictures)"),
-        yaxis={"automargin": True, "ticksuffix": "  "},
-        shapes=[
-            {
-                "type": "line", "x0": 100 * clean, "x1": 100 * clean, "yref": "paper",
-                "y0": 0, "y1": 1, "line": {"color": MARK, "dash": "dot"},
-            }
-        ],
-    )  # fmt: skip
     table: list[Row] = [
-        {"Corruption": name}
-        | {
-            word: share(value)
-            for word, value in zip(("Slight", "Medium", "Strong"), found[name], strict=True)
+        {
+            "Model": entry["name"],
+            "A photo, ms": f"{entry['ms']:.0f}",
+            "The network alone, one face, ms": f"{entry['face']:.1f}" if entry["own"] else "",
+            "Accuracy, FER2013": share(entry["accuracy"]),
         }
-        for name in reversed(names)
+        for entry in entries
     ]
     return Chart(figure, title, table)

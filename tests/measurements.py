@@ -15,9 +15,12 @@ from training.metrics import cross_fitted, folds_of, head_report, softmax
 
 N = 800
 
+SHA256 = "0" * 64
+"""Of the weights that are not there."""
+
 
 def write_measurements(
-    folder: Path, parts: tuple[str, ...] = ("evaluation", "faithfulness")
+    folder: Path, parts: tuple[str, ...] = ("evaluation", "faithfulness", "outside", "bench")
 ) -> None:
     """config.json with a calibration, and the JSON files named in `parts`; no weights."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +46,8 @@ def write_measurements(
         },
     }
     (folder / "config.json").write_text(json.dumps(config))
+    manifest = {"files": {"model.safetensors": {"sha256": SHA256, "size": 1}}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     if "evaluation" in parts:
         eight = np.concatenate([logits, generator.normal(0, 1, (N, 1)).astype(np.float32)], axis=1)
         heads = {
@@ -54,24 +59,45 @@ def write_measurements(
             kind: [0.8 - 0.02 * i, 0.7 - 0.03 * i, 0.6 - 0.05 * i]
             for i, kind in enumerate(CORRUPTIONS)
         }
-        document = {"split": "public_test", "tta": False, "results": {folder.name: heads}}
+        document = {
+            "split": "public_test", "tta": False, "weights": {folder.name: SHA256},
+            "results": {folder.name: heads},
+        }  # fmt: skip
         (folder / "evaluation.json").write_text(json.dumps(document))
     if "faithfulness" in parts:
         (folder / "faithfulness.json").write_text(json.dumps(_faithfulness(generator)))
+    if "outside" in parts:
+        kind = {"n": 50, "found": 0.9, "answered": 0.5, "warned": 0.1, "unwarned": 0.45}
+        kinds = {"photographs": kind, "upside down": kind | {"answered": 0.2, "unwarned": 0.02}}
+        (folder / "outside.json").write_text(json.dumps({"sha256": SHA256, "kinds": kinds}))
+    if "bench" in parts:
+        bench = {
+            "model": folder.name, "threads": 2, "engines": {"ours_ms": 6.1},
+            "photo": {"photo_ms": 90.0, "fer_photo_ms": 700.0},
+        }  # fmt: skip
+        (folder / "bench.json").write_text(json.dumps(bench))
 
 
 def _faithfulness(generator: np.random.Generator) -> dict:
-    better = {"evidence": 0.1, "layer_cam": 0.08, "occlusion": 0.12, "grad_cam": 0.1}
+    better = {
+        "influence": 0.15,
+        "evidence": 0.1,
+        "layer_cam": 0.08,
+        "occlusion": 0.12,
+        "grad_cam": 0.1,
+    }
     measured = {
         name: {
             measure: generator.normal(0.4 + sign * better.get(name, 0.0), 0.05, 100)
             for measure, sign in SIGNS.items()
         }
-        for name in ("evidence", "layer_cam", "occlusion", *REFERENCES)
+        for name in ("influence", "evidence", "layer_cam", "occlusion", *REFERENCES)
     }
     return {
+        "sha256": SHA256,
+        "split": "public_test",
         "images": 100,
-        "default": "evidence",
+        "default": "influence",
         "methods": {
             name: {measure: interval(values) for measure, values in figures.items()}
             | {"grid": [6, 6], "seconds_a_face": 0.01}
@@ -79,9 +105,10 @@ def _faithfulness(generator: np.random.Generator) -> dict:
         },
         "gains": {name: gains(measured, name) for name in measured if name not in REFERENCES},
         "randomisation": {
-            "evidence": [
-                {"stage": stage} | interval(generator.normal(mean, 0.2, 100))
+            method: [
+                {"stage": stage} | interval(generator.normal(mean + kept, 0.2, 100))
                 for stage, mean in (("fc", 0.4), ("layer4", 0.2), ("conv1", 0.05))
             ]
+            for method, kept in (("influence", 0.0), ("evidence", 0.05), ("layer_cam", 0.45))
         },
     }

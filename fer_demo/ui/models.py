@@ -5,11 +5,15 @@ Every number comes from the files beside the weights. What was not measured is s
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
-from fer_demo import faithfulness_charts, model_charts
-from fer_demo.measured import HEADS, Measured, bundled, peers
+from fer_demo import certainty_charts, error_charts, faithfulness_charts, model_charts
+from fer_demo.measured import HEADS, SPLITS, Json, Measured, bundled, peers
 from fer_demo.model_charts import Chart, Row, share
+
+BARE = {"displayModeBar": False}
 
 SHOWN = "ferplus7"
 """The protocol of the head that the app shows."""
@@ -17,15 +21,13 @@ SHOWN = "ferplus7"
 INTRO = """
 These figures come from files that lie beside each model's weights, written by the programs that
 measured them. Two sets of labels exist for the same pictures: FER2013's own, one label a picture,
-and FER+, ten people's votes. They agree on only about 62 % of the pictures, so figures on one say
-little about the other.
+and FER+, ten people's votes. Figures on one say little about the other.
 """
 
-ERRORS = """
-- **Fear and sad** are hard to tell apart in these pictures, for people too.
-- **Disgust** has few examples, so its figures swing by several points with chance.
-- **Label noise**: where annotators disagree, no answer is right. A model cannot pass that limit
-  honestly.
+NOISE = """
+**Label noise**: the two sets of labels agree on only 62 % of the pictures, and FER+'s ten people
+seldom agree entirely. Where people disagree no answer is right, and no model can honestly pass
+that limit.
 """
 
 TERMS = """
@@ -61,6 +63,7 @@ def main() -> None:
         _where_it_errs(model)
         _how_sure(model)
         _how_robust(model)
+        _outside(model)
         _how_honest(model)
         _data_and_terms(model)
 
@@ -75,12 +78,18 @@ def _missing(what: str, command: str) -> None:
 
 def _show(chart: Chart, key: str, note: str = "") -> None:
     """The finding, the figure, and the same numbers as a table."""
+    _finding(chart, note)
+    st.plotly_chart(chart.figure, key=key, config=BARE, width="stretch", alt=chart.title)
+    _numbers(chart)
+
+
+def _finding(chart: Chart, note: str) -> None:
     st.markdown(f"#### {chart.title}", anchors=False)
     if note:
         st.caption(note)
-    st.plotly_chart(
-        chart.figure, key=key, config={"displayModeBar": False}, width="stretch", alt=chart.title
-    )
+
+
+def _numbers(chart: Chart) -> None:
     with st.expander("The numbers as a table"):
         _table(chart.table)
 
@@ -120,9 +129,29 @@ def _how_good(models: tuple[Measured, ...]) -> None:
             )
             _show(chart, f"accuracy-{head}", note)
             sources = ", ".join(
-                f"[{peer['name']}]({peer['url']})" for peer in published[head] if peer.get("url")
+                f"[{peer['name']}]({peer['url']}), by {peer['measured_by']}"
+                for peer in published[head]
             )
             st.caption(f"Sources: {sources}.")
+    _how_fast(measured, published["fer2013"])
+
+
+def _how_fast(models: list[Measured], published: list[dict[str, Any]]) -> None:
+    timed = {
+        model.name: (model.bench, model.heads["fer2013"]["accuracy"])
+        for model in models
+        if model.bench is not None and "fer2013" in model.heads
+    }
+    if not timed:
+        _missing("Speed", "python -m fer_demo bench --json")
+        return
+    threads = next(iter(timed.values()))[0]["threads"]
+    note = (
+        f"From the file's bytes to the result, on {threads} processor threads, by one command on "
+        "one machine. Filled: this app. Models that it did not time are not drawn. Accuracy as "
+        "above: published figures are PrivateTest's."
+    )
+    _show(model_charts.latency(timed, published), "latency", note)
 
 
 def _where_it_errs(model: Measured) -> None:
@@ -131,16 +160,31 @@ def _where_it_errs(model: Measured) -> None:
     if result is None:
         _missing("The confusion of expressions", "python -m training.evaluate")
     else:
-        counts = st.toggle("Counts of pictures instead of percent", key="confusion-counts")
-        unit = "Pictures" if counts else "Percent of the pictures of each row"
-        _show(
-            model_charts.confusion(result, counts=counts),
-            "confusion",
-            f"{unit}, {model.split}, FER+ labels. Hover over a cell for what it means.",
-        )
+        _confusion(model, result)
         with st.expander("Precision, recall and F1 of each expression", expanded=True):
-            _table(model_charts.per_class(result))
-    st.markdown(ERRORS)
+            _table(error_charts.per_class(result))
+        st.markdown("**Worst known**: the expressions that it finds least.")
+        st.markdown("\n".join(f"- {sentence}" for sentence in error_charts.worst_known(result)))
+    st.markdown(NOISE)
+
+
+def _confusion(model: Measured, result: Json) -> None:
+    counts = st.toggle("Counts of pictures instead of percent", key="confusion-counts")
+    unit = "Pictures" if counts else "Percent of the pictures of each row"
+    chart = error_charts.confusion(result, counts=counts)
+    _finding(chart, f"{unit}, {model.split}, FER+ labels. Click a cell for what it means.")
+    event = st.plotly_chart(
+        chart.figure,
+        key="confusion",
+        config=BARE,
+        width="stretch",
+        alt=chart.title,
+        on_select="rerun",
+        selection_mode="points",
+    )
+    for point in event.selection.points[:1]:
+        st.markdown(error_charts.cell(result, point["y"], point["x"]))
+    _numbers(chart)
 
 
 def _how_sure(model: Measured) -> None:
@@ -153,20 +197,23 @@ def _how_sure(model: Measured) -> None:
         limit = model.card["fer_demo"]["uncertain_below"]
         st.markdown(
             f'Below a confidence of {share(limit, 0)} the app says "uncertain". The aim was to be '
-            f"right {share(target, 0)} of the time. Held out, {share(held['coverage'])} of the "
-            f"pictures were answered and {share(held['accuracy'])} of those rightly. The pictures "
-            "are FER2013's; yours may differ."
+            f"right {share(target, 0)} of the time. On test pictures that the limit was not "
+            f"fitted on, {share(held['coverage'])} got an answer, and {share(held['accuracy'])} of "
+            "those answers were right. The pictures are FER2013's; yours may differ."
         )
-        _show(
-            model_charts.reliability(calibration),
-            "reliability",
-            "Each point is cross-fitted: its temperature comes from other pictures. Dotted: "
-            "a perfect match.",
-        )
+        if "bins" in calibration:
+            _show(
+                certainty_charts.reliability(calibration),
+                "reliability",
+                f"{calibration['n']} pictures that are in no training file. After: cross-fitted, "
+                "each by a temperature that came from other pictures. Dotted: a perfect match.",
+            )
+        else:
+            _missing("Each bin of confidence", "python -m training.calibrate")
     if result is None:
         _missing("The trade of answers for accuracy", "python -m training.evaluate")
         return
-    chart = model_charts.risk_coverage(result)
+    chart = certainty_charts.risk_coverage(result)
     curve = {int(p): a for p, a in result["risk_coverage"]["accuracy"].items()}
     _show(chart, "risk-coverage")
     chosen = st.select_slider(
@@ -186,10 +233,24 @@ def _how_robust(model: Measured) -> None:
         _missing("Robustness", "python -m training.evaluate --corruptions")
         return
     _show(
-        model_charts.corruptions(result),
+        error_charts.corruptions(result),
         "corruptions",
         "Accuracy on the same pictures, spoiled at three strengths, as a camera might.",
     )
+
+
+def _outside(model: Measured) -> None:
+    if model.outside is None:
+        _missing("What it does with drawings, masks and the like", "python -m training.outside")
+        return
+    title, rows = error_charts.outside(model.outside)
+    st.markdown(f"#### {title}", anchors=False)
+    st.caption(
+        "Percent of the pictures of each kind, through detector, network and warnings. Right or "
+        "wrong does not exist here: a drawing's label says nothing about a person. Statues and "
+        "backs of heads were not measured."
+    )
+    _table(rows)
 
 
 def _how_honest(model: Measured) -> None:
@@ -204,16 +265,27 @@ def _how_honest(model: Measured) -> None:
         "hidden places are filled from their neighbours (ROAD). On aligned faces any map that "
         "marks the middle does well, so it is compared with exactly that, the face prior."
     )
+    names = faithfulness_charts.METHOD_NAMES
+    method = st.segmented_control(
+        "Heat map",
+        list(document["gains"]),
+        default=document["default"],
+        format_func=names.__getitem__,
+        key="faithfulness-method",
+        required=True,
+    )
     _show(
-        faithfulness_charts.faithfulness(document),
+        faithfulness_charts.faithfulness(document, method or document["default"]),
         "faithfulness",
-        f"{document['images']} pictures. Lines: 95 % intervals of a paired bootstrap. Filled: "
-        "the interval excludes 0.",
+        f"{document['images']} pictures of {SPLITS.get(document['split'], document['split'])}. "
+        "Lines: 95 % intervals of a paired bootstrap. Filled: the interval excludes 0. "
+        f"The Photo page opens with {names[document['default']].lower()}.",
     )
     _show(
         faithfulness_charts.randomisation(document),
         "randomisation",
-        "A map that stays the same when the network forgets everything explains nothing.",
+        "A map that stays the same when the network forgets everything explains nothing. Dotted: "
+        "the limit that we set.",
     )
 
 
@@ -222,13 +294,15 @@ def _data_and_terms(model: Measured) -> None:
     st.markdown(TERMS)
     card = model.card.get("fer_demo", {})
     recipe = card.get("recipe", {})
+    pretrained = model.card.get("pretrained_cfg", {})
+    side = pretrained.get("input_size", [None])[-1]
     facts = {
         "Network": model.card.get("architecture"),
-        "Input": f"{model.card['pretrained_cfg']['input_size'][-1]} px, one grey channel",
+        "Input": side and f"{side} px, one grey channel",
         "Epochs of training": recipe.get("epochs_done"),
         "Temperature, FER2013 head": card.get("temperature", {}).get("fer2013"),
         "Temperature, FER+ head": card.get("temperature", {}).get("ferplus7"),
-        "Licence": model.card["pretrained_cfg"].get("license"),
+        "Licence": pretrained.get("license"),
     }
     rows: list[Row] = [
         {"Of the model": name, "": f"{value:.3f}" if isinstance(value, float) else str(value)}

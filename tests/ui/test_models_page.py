@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fer_demo import faithfulness_charts, measured, model_charts, weights
+from fer_demo import (
+    certainty_charts,
+    error_charts,
+    faithfulness_charts,
+    measured,
+    model_charts,
+    weights,
+)
 from fer_demo.measured import Measured, bundled, peers
 from fer_demo.types import EXPRESSIONS
 from tests.conftest import ROOT
-from tests.measurements import write_measurements
+from tests.measurements import SHA256, write_measurements
 
 PAGE = ROOT / "fer_demo/ui/models.py"
 SECTIONS = [
@@ -76,6 +83,7 @@ def test_what_was_not_measured_is_said_to_be_missing(
     said = " ".join(info.value for info in app.info)
     for command in ("evaluate", "calibrate", "explain", "evaluate --corruptions"):
         assert f"python -m training.{command}`" in said
+    assert "python -m training.outside`" in said
     assert [m.value[3:] for m in app.markdown if m.value.startswith("## ")] == SECTIONS
 
 
@@ -96,14 +104,16 @@ def test_every_chart_states_a_finding_and_has_its_numbers_as_a_table(model: Meas
     result, document = model.heads["ferplus7"], model.faithfulness
     assert document is not None
     assert model.calibration is not None
+    assert model.bench is not None
     ours = {"resnet18": model.heads["fer2013"]}
     for chart in (
         model_charts.accuracy(ours, peers()["fer2013"], "PublicTest", "FER2013"),
-        model_charts.confusion(result, counts=False),
-        model_charts.reliability(model.calibration),
-        model_charts.risk_coverage(result),
-        model_charts.corruptions(result),
-        faithfulness_charts.faithfulness(document),
+        model_charts.latency({"resnet18": (model.bench, 0.63)}, peers()["fer2013"]),
+        error_charts.confusion(result, counts=False),
+        error_charts.corruptions(result),
+        certainty_charts.reliability(model.calibration),
+        certainty_charts.risk_coverage(result),
+        faithfulness_charts.faithfulness(document, "influence"),
         faithfulness_charts.randomisation(document),
     ):
         assert any(letter.isdigit() for letter in chart.title) or "better" in chart.title
@@ -117,24 +127,24 @@ def test_the_confusion_names_the_commonest_mistake(model: Measured) -> None:
     matrix = [[90 if i == j else 0 for j in range(7)] for i in range(7)]
     fear, sad = EXPRESSIONS.index("fear"), EXPRESSIONS.index("sad")
     matrix[fear][sad] = 60
-    chart = model_charts.confusion(result | {"confusion": matrix}, counts=True)
+    chart = error_charts.confusion(result | {"confusion": matrix}, counts=True)
     assert chart.title.startswith("Most often mistaken: fear for sad, 40")
     assert chart.table[fear]["sad"] == "60"
 
 
 @pytest.mark.parametrize(
     ("lows", "words"),
-    [((0.1, 0.1, 0.1), "better than random on every measure"),
-     ((0.1, -0.1, 0.1), "no better than random except on deletion and ROAD"),
-     ((-0.1, -0.1, -0.1), "no better than random")],
+    [((0.1, 0.1, 0.1), "better than random maps on every measure"),
+     ((0.1, -0.1, 0.1), "no better than random maps except on deletion and ROAD"),
+     ((-0.1, -0.1, -0.1), "no better than random maps")],
 )  # fmt: skip
 def test_the_verdict_follows_the_intervals(lows: tuple[float, ...], words: str) -> None:
     names = ("deletion", "insertion", "road")
     figures = {
         name: {"mean": 0.2, "low": low, "high": 0.3} for name, low in zip(names, lows, strict=True)
     }
-    document = {"default": "evidence", "gains": {"evidence": {"random": figures}}}
-    assert faithfulness_charts.verdict(document) == f"The evidence map is {words}"
+    document = {"gains": {"evidence": {"random": figures}}}
+    assert faithfulness_charts.verdict(document, "evidence") == f"Exact evidence is {words}"
 
 
 def test_peers_are_named_with_their_sources() -> None:
@@ -142,4 +152,115 @@ def test_peers_are_named_with_their_sources() -> None:
         for peer in entries:
             assert 0 < peer["accuracy"] < 1
             assert peer["source"]
+            assert peer["measured_by"]
             assert peer["url"].startswith("https://")
+
+
+def test_a_cell_is_told_along_its_row_and_down_its_column(model: Measured) -> None:
+    result = dict(model.heads["ferplus7"])
+    matrix = [[90 if i == j else 0 for j in range(7)] for i in range(7)]
+    fear, sad = EXPRESSIONS.index("fear"), EXPRESSIONS.index("sad")
+    matrix[fear][sad], matrix[sad][fear] = 10, 30
+    result["confusion"] = matrix
+    said = error_charts.cell(result, "fear", "sad").replace("\N{NO-BREAK SPACE}", " ")
+    assert "Of 100 pictures that people called fear, the model called 10 (10 %) sad." in said
+    assert "10 % of its 100 answers of sad" in said
+    assert "30 of 120 pictures of sad were called fear" in said
+    right = error_charts.cell(result, "fear", "fear").replace("\N{NO-BREAK SPACE}", " ")
+    assert "90 rightly: a recall of 90 %" in right
+    assert "Of its 120 answers of fear, 75 % are right" in right
+
+
+def test_the_worst_are_those_found_least(model: Measured) -> None:
+    result = {
+        "per_class": {
+            "sad": {"n": 100, "recall": 0.5}, "fear": {"n": 25, "recall": 0.2},
+            "contempt": {"n": 0, "recall": 0.0}, "happy": {"n": 100, "recall": 0.9},
+        },
+        "confusion": [[50, 30, 0, 20], [15, 5, 0, 5], [0, 0, 0, 0], [10, 0, 0, 90]],
+    }  # fmt: skip
+    first, second = (
+        sentence.replace("\N{NO-BREAK SPACE}", " ")
+        for sentence in error_charts.worst_known(result, 2)
+    )
+    assert first == (
+        "**Fear**: 20 % are found (of 25 pictures, so give or take 8 points); 60 % are called sad."
+    )
+    assert second.startswith("**Sad**")
+
+
+def test_figures_of_other_weights_count_as_absent(tmp_path: Path) -> None:
+    write_measurements(tmp_path / "old")
+    manifest = {"files": {"model.safetensors": {"sha256": "1" * 64, "size": 1}}}
+    (tmp_path / "old/manifest.json").write_text(json.dumps(manifest))
+    (model,) = bundled(tmp_path)
+    assert not model.heads
+    assert model.faithfulness is None
+
+
+def test_several_models_together_stand_beside_the_single_ones(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_measurements(tmp_path / name)
+    single = json.loads((tmp_path / "a/evaluation.json").read_text())
+    calibration = json.loads((tmp_path / "a/config.json").read_text())["fer_demo"]
+    joint = {
+        "members": {"a": SHA256, "b": SHA256}, "temperature": calibration["temperature"],
+        "uncertain_below": 0.5, "calibration": calibration["calibration"],
+    }  # fmt: skip
+    (tmp_path / "ensemble.json").write_text(json.dumps(joint))
+    single["weights"] = {"a": SHA256, "b": SHA256}
+    single["results"] = {"ensemble": single["results"]["a"]}
+    (tmp_path / "evaluation.json").write_text(json.dumps(single))
+    a, b, together = bundled(tmp_path)
+    assert (a.name, b.name, together.name) == ("a", "b", "ensemble")
+    assert together.heads["fer2013"]["accuracy"] == a.heads["fer2013"]["accuracy"]
+    assert together.calibration is not None
+    single["weights"]["a"] = "1" * 64
+    (tmp_path / "evaluation.json").write_text(json.dumps(single))
+    assert not bundled(tmp_path)[2].heads
+
+
+def test_the_page_shows_several_models_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_several_models_together_stand_beside_the_single_ones(tmp_path)
+    app = page(tmp_path, monkeypatch)
+    app.selectbox(key="measured-model").set_value("ensemble").run()
+    assert not app.exception
+
+
+def test_another_heat_map_is_judged_at_a_click(
+    measurements: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page(measurements, monkeypatch)
+    findings = [m.value for m in app.markdown if m.value.startswith("#### ")]
+    assert any(words.startswith("#### Influence is ") for words in findings)
+    app.button_group(key="faithfulness-method").set_value("occlusion").run()
+    findings = [m.value for m in app.markdown if m.value.startswith("#### ")]
+    assert any(words.startswith("#### Occlusion is ") for words in findings)
+
+
+def test_latency_draws_whom_the_same_command_timed(model: Measured) -> None:
+    assert model.bench is not None
+    chart = model_charts.latency({"resnet18": (model.bench, 0.7)}, peers()["fer2013"])
+    assert [row["Model"] for row in chart.table] == ["resnet18 (this app)", "fer 25.10.3"]
+    assert "resnet18 reads a photo in 90 ms" in chart.title
+    alone = {**model.bench, "photo": {"photo_ms": 90.0, "fer_photo_ms": None}}
+    chart = model_charts.latency({"resnet18": (alone, 0.7)}, peers()["fer2013"])
+    assert [row["Model"] for row in chart.table] == ["resnet18 (this app)"]
+
+
+def test_the_sentence_of_worth_warns_of_a_map_that_ignores_the_weights(model: Measured) -> None:
+    document = model.faithfulness
+    assert document is not None
+    assert "trust it less" not in (faithfulness_charts.worth(document, "influence") or "")
+    assert "trust it less" in (faithfulness_charts.worth(document, "layer_cam") or "")
+    assert "trust it less" not in (faithfulness_charts.worth(document, "occlusion") or "")
+    assert faithfulness_charts.worth(document, "unknown") is None
+
+
+def test_what_it_was_not_made_for_is_told_beside_the_usual(model: Measured) -> None:
+    assert model.outside is not None
+    title, rows = error_charts.outside(model.outside)
+    assert "upside down, 2\N{NO-BREAK SPACE}% named without a warning" in title
+    assert [row["Kind"] for row in rows] == ["photographs", "upside down"]
