@@ -24,10 +24,10 @@ HOW = """
 2. A small network sees 48 x 48 grey pixels of it, and nothing else of the picture.
 3. Its seven probabilities are calibrated: of the faces with a confidence of 80 %, people gave the
    same label to about 80 in 100. This was measured on FER2013 and holds for pictures like those.
-4. The evidence map is the network's last step, shown for each place instead of averaged. Purple
-   places speak for the expression, teal ones against it. Their mean, plus a constant, is the
-   expression's score, exactly: it is not a picture made afterwards. Its grid is coarse, so it shows
-   regions of the face, not wrinkles.
+4. The heat map shows what each place brings to the expression's score, against the same face
+   blurred. Purple places speak for the expression, teal ones against it. Other maps can be chosen,
+   among them the network's own last sum, place by place, whose mean plus a constant is the score,
+   exactly; live video shows that one. The Models page tells how faithful each of them is.
 """
 
 LIMITS = f"""

@@ -1,7 +1,7 @@
-"""The cards: for each face its number, its expression, seven bars and the evidence for one.
+"""The cards: for each face its number, its expression, seven bars and the heat map for one.
 
-A change of class, opacity or crop redraws pictures from the evidence that the analysis holds; the
-network never runs for it, and the rest of the page stays as it is.
+A change of class, opacity or crop redraws pictures from the maps that are there; the network never
+runs for it, and the rest of the page stays as it is.
 """
 
 from __future__ import annotations
@@ -10,12 +10,24 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from fer_demo.charts import describe_face, finding, probabilities_chart
-from fer_demo.draw import badge, colour_bar, evidence_scale, face_colour, overlay
+from fer_demo.answers import Answers
+from fer_demo.charts import (
+    describe_face,
+    finding,
+    probabilities_chart,
+    regions_chart,
+    regions_finding,
+)
+from fer_demo.draw import badge, face_colour, overlay
+from fer_demo.regions import region_shares
+from fer_demo.saliency import COARSEST
 from fer_demo.types import COLOUR_SIDE, EXPRESSIONS, Analysis
 from fer_demo.ui.gallery import Picture, Question
+from fer_demo.ui.heatmaps import METHODS, NOTHING, Look, look_controls, maps_of, what
+from fer_demo.ui.how_sure import like_this
 from fer_demo.ui.picture import remove_box
 
 CARDS_A_PAGE = 5
@@ -28,10 +40,6 @@ UNCERTAIN_HELP = (
     "No expression reaches the confidence that this model needs for an answer. "
     "The two nearest are named instead."
 )
-EVIDENCE_HELP = (
-    "What each place of the face says for or against the chosen expression, in logits, on one "
-    "scale for the whole picture. Its mean, plus a constant, is the expression's score."
-)
 WARNING_HELP = {
     "small face": "The face is small in the picture, so the network sees an enlarged one.",
     "blurred": "The face has less detail than the faces this network learned from.",
@@ -39,22 +47,37 @@ WARNING_HELP = {
     "too bright": "The face is brighter than the faces this network learned from.",
     "little contrast": "The face has hardly any light and shade.",
     "turned away": "The face is not seen from the front.",
+    "unclear face": "The detector is less sure of this face than of 99 in 100 test faces. A mask, "
+    "dark glasses, a drawing or a statue can be the reason.",
+    "not detected": "No detector found this face. If there is none, the answer means nothing.",
+    "may be a drawing": "The face has wide areas without any shading, as drawings have. The "
+    "network knows photographs only.",
 }
 
 
 @st.fragment
-def cards(picture: Picture, question: Question, pager: DeltaGenerator | None) -> None:
-    """All cards of one picture, in pages where there is a `pager`, a place beside the picture."""
-    analysis = picture.analyses[question]
+def cards(
+    picture: Picture,
+    question: Question,
+    analysis: Analysis,
+    answers: Answers | None,
+    pager: DeltaGenerator | None,
+) -> None:
+    """All cards of one picture.
+
+    Args:
+        analysis: the picture's answer to `question`, under the confidence that is asked for.
+        answers: the model's record on the test pictures, where it has one.
+        pager: a place beside the picture, where the cards come in pages.
+    """
     _forget_choices_for_other_faces((picture.digest, question))
-    opacity, grey = _look_controls(analysis)
+    look, scale = look_controls(picture, analysis)
     first = 0
     if pager is not None:
         with pager:
             first = _first_card(len(analysis))
-    scale = evidence_scale(analysis)
     for face in range(first, min(first + CARDS_A_PAGE, len(analysis))):
-        _card(picture, question, face, scale, opacity, grey)
+        _card(picture, question, analysis, answers, face, look, scale)
 
 
 def _first_card(count: int) -> int:
@@ -76,61 +99,82 @@ def _forget_choices_for_other_faces(now: tuple[str, Question]) -> None:
     st.session_state["cards_for"] = now
 
 
-def _look_controls(analysis: Analysis) -> tuple[float, bool]:
-    """Opacity of the evidence, whether the grey crop is shown, and what the colours mean."""
-    limit = evidence_scale(analysis)
-    with st.container(key="look", horizontal=True, vertical_alignment="center", gap="small"):
-        with st.container(width=180, gap="xxsmall", key="legend"):
-            st.markdown(":small[Evidence]", help=EVIDENCE_HELP)
-            st.image(
-                colour_bar(),
-                width="stretch",
-                alt="Colour bar of the evidence: teal speaks against the expression, purple for "
-                "it, clear for neither.",
-            )
-            with st.container(horizontal=True, horizontal_alignment="distribute", gap=None):
-                st.caption(f"against −{limit:.0f}", width="content")
-                st.caption("0", width="content")
-                st.caption(f"for +{limit:.0f}", width="content")
-        percent = st.slider(
-            "Opacity", 0, 100, 60, 5, format="%d %%", key="opacity", bind="query-params", width=150
-        )
-        grey = st.toggle(
-            "What the network saw",
-            key="grey",
-            bind="query-params",
-            help="The 48 x 48 grey pixels that the network was given.",
-        )
-    return percent / 100, grey
-
-
 @st.fragment
 def _card(
-    picture: Picture, question: Question, face: int, scale: float, opacity: float, grey: bool
+    picture: Picture,
+    question: Question,
+    analysis: Analysis,
+    answers: Answers | None,
+    face: int,
+    look: Look,
+    scale: float,
 ) -> None:
-    analysis = picture.analyses[question]
     with st.container(border=True, key=f"card-{face + 1}", gap="small"):
-        _head(picture, analysis, face)
+        with st.container(gap=None):
+            _head(picture, analysis, face)
+            like_this(analysis, answers, face)
         # Below what it changes, and read before: on the first run its choice may be in the address.
         body = st.container(horizontal=True, gap="medium", key=f"body-{face + 1}")
         chosen = _class_picker(analysis, face)
+        (values,) = maps_of(picture, analysis, look, [face], [chosen], st.empty())
         with body:
-            crop = analysis.crops.grey[face] if grey else analysis.crops.colour[face]
-            evidence = analysis.predictions.evidence[face, EXPRESSIONS.index(chosen)]
-            st.image(
-                overlay(crop, evidence, scale, opacity),
-                width=COLOUR_SIDE,
-                output_format="JPEG",  # many times faster to make than PNG, under a moving slider
-                alt=f"Face {face + 1} with the evidence for {chosen}.",
-            )
+            with st.container(width=COLOUR_SIDE, gap="xxsmall"):
+                _map(analysis, face, values, what(analysis, look, face, chosen), look, scale)
             st.plotly_chart(
-                _figure(picture, question, face),
+                _figure(picture, question, analysis, face),
                 key=f"chart-{face + 1}",
                 config={"displayModeBar": False, "staticPlot": False},
                 alt=describe_face(analysis, face),
                 width="stretch",
                 height=COLOUR_SIDE,
             )
+        if look.regions:
+            _regions(analysis, face, values, what(analysis, look, face, chosen), look)
+
+
+def _map(
+    analysis: Analysis,
+    face: int,
+    values: NDArray[np.float32],
+    subject: str,
+    look: Look,
+    scale: float,
+) -> None:
+    """The crop under the map (h, w) for `subject`."""
+    crop = analysis.crops.grey[face] if look.grey else analysis.crops.colour[face]
+    st.image(
+        overlay(crop, values, scale, look.opacity, grid=look.grid),
+        width=COLOUR_SIDE,
+        output_format="JPEG",  # many times faster to make than PNG, under a moving slider
+        alt=f"Face {face + 1} with the evidence for {subject}.",
+    )
+    said = [subject.capitalize()] if look.against != NOTHING else []
+    if look.grid:
+        height, width = values.shape
+        said.append(METHODS[look.method].places.format(width=width, height=height))
+    if said:
+        st.caption(", ".join(said))
+    if min(values.shape) < COARSEST:
+        st.caption("Too few places to say where on the face. Choose another heat map.")
+
+
+def _regions(
+    analysis: Analysis, face: int, values: NDArray[np.float32], subject: str, look: Look
+) -> None:
+    one = np.array([face])
+    (shares,) = region_shares(values[None], analysis.faces[one], analysis.crops[one])
+    if shares is None:
+        st.caption("No regions: the detector did not say where eyes, nose and mouth are.")
+        return
+    said = regions_finding(shares, subject)
+    st.caption(said, help="Purple: for. Teal: against. The mark: the region's share of the area.")
+    st.plotly_chart(
+        regions_chart(shares, signed=look.signed),
+        key=f"regions-{face + 1}",
+        config={"displayModeBar": False},
+        alt=said,
+        width="stretch",
+    )
 
 
 def _head(picture: Picture, analysis: Analysis, face: int) -> None:
@@ -161,7 +205,8 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
                     st.rerun()  # all of the page: this fragment alone would keep the card
 
 
-def _class_picker(analysis: Analysis, face: int) -> str:
+def _class_picker(analysis: Analysis, face: int) -> int:
+    """Index of the expression that the map is to speak for."""
     predicted = EXPRESSIONS[int(analysis.predictions.top[face])]
     chosen = st.pills(
         "Evidence for",
@@ -172,15 +217,15 @@ def _class_picker(analysis: Analysis, face: int) -> str:
         bind="query-params",
         wrap=True,
     )
-    return chosen or predicted
+    return EXPRESSIONS.index(chosen or predicted)
 
 
-def _figure(picture: Picture, question: Question, face: int) -> Any:
+def _figure(picture: Picture, question: Question, analysis: Analysis, face: int) -> Any:
     """The chart of a face, made once: a slider redraws the card, never the bars."""
     key = (picture.digest, question, face)
     figures = st.session_state.setdefault("figures", {})
     if key not in figures:
         if len(figures) > 100:
             figures.clear()
-        figures[key] = probabilities_chart(picture.analyses[question], face)
+        figures[key] = probabilities_chart(analysis, face)
     return figures[key]

@@ -6,7 +6,9 @@ import hashlib
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fer_demo.errors import BadImage
@@ -19,6 +21,8 @@ MAX_PIXELS = 120_000_000
 """Of all pictures of one session together: 360 MB of memory."""
 KEPT_ANALYSES = 6
 """A picture keeps its latest analyses, so that going back to a setting costs nothing."""
+KEPT_MAPS = 1000
+"""Heat maps that a picture keeps, 10 MB at most: those of 50 faces by several methods."""
 
 Box = tuple[float, float, float, float]
 
@@ -48,6 +52,9 @@ class Picture:
     added: tuple[Box, ...] = ()
     whole: bool = False
     analyses: dict[Question, Analysis] = field(default_factory=dict)
+    maps: dict[tuple[str, str, bytes, int], NDArray[np.float32]] = field(default_factory=dict)
+    """(h, w) by model, method, grey crop and expression: a face keeps its maps under any setting of
+    the detector."""
 
     def question(self, model: str, threshold: float) -> Question:
         """What is asked of this picture under the page's settings."""
@@ -58,6 +65,12 @@ class Picture:
         while len(self.analyses) >= KEPT_ANALYSES:
             del self.analyses[next(iter(self.analyses))]
         self.analyses[question] = analysis
+
+    def keep_map(self, key: tuple[str, str, bytes, int], values: NDArray[np.float32]) -> None:
+        """Remember a heat map, forgetting the oldest."""
+        while len(self.maps) >= KEPT_MAPS:
+            del self.maps[next(iter(self.maps))]
+        self.maps[key] = values
 
 
 @dataclass(slots=True)

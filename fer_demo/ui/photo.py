@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from functools import partial
 
@@ -9,6 +10,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from fer_demo.answers import Answers
 from fer_demo.errors import FerDemoError
 from fer_demo.export import annotated_png, to_csv, to_json, to_record, to_zip
 from fer_demo.faces import DEFAULT_THRESHOLD
@@ -18,6 +20,7 @@ from fer_demo.ui import resources
 from fer_demo.ui.cards import CARDS_A_PAGE, cards
 from fer_demo.ui.compare import compare
 from fer_demo.ui.gallery import Gallery, Picture, gallery
+from fer_demo.ui.how_sure import answering_from, answers_of
 from fer_demo.ui.intake import example_by_id, intake
 from fer_demo.ui.layout import notice
 from fer_demo.ui.origin import title, weights_line
@@ -50,8 +53,12 @@ def main() -> None:
         return
     with origin:
         weights_line([resources.weights(name) for name in resources.members(model)])
+    with settings:
+        answers = answers_of(model)
+        limit = answering_from(answers, analyses[0].uncertain_below)
+    analyses = [dataclasses.replace(one, uncertain_below=limit) for one in analyses]
     with results:
-        _results(pictures, pictures.picture, analyses[pictures.shown], model, threshold)
+        _results(pictures, pictures.picture, analyses[pictures.shown], answers, model, threshold)
     with downloads:
         _downloads(pictures, analyses)
 
@@ -158,7 +165,12 @@ def _show_fetching(bar: DeltaGenerator, what: str, done: int, total: int) -> Non
 
 
 def _results(
-    pictures: Gallery, picture: Picture, analysis: Analysis, model: str, threshold: float
+    pictures: Gallery,
+    picture: Picture,
+    analysis: Analysis,
+    answers: Answers | None,
+    model: str,
+    threshold: float,
 ) -> None:
     left, right = st.columns([5, 6], gap="medium")
     with left, st.container(key="picture", gap="small"):
@@ -172,7 +184,7 @@ def _results(
         if len(analysis) and _comparing():
             compare(picture, question)
         elif len(analysis):
-            cards(picture, question, pager)
+            cards(picture, question, analysis, answers, pager)
         elif not st.session_state.get("marking"):
             _no_face(picture)
 

@@ -1,0 +1,87 @@
+"""How sure an answer is: how often such answers were right, and from where on to answer."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fer_demo.answers import Answers, Rate, Trade
+from fer_demo.classifier import Classifier
+from fer_demo.ensemble import Ensemble
+from fer_demo.types import Analysis
+from fer_demo.ui import resources
+
+MANY = 100
+"""Answers from which on their share is said in hundredths; fewer are counted out."""
+
+
+def answers_of(model: str) -> Answers | None:
+    """What the card of the model in use says of its answers."""
+    predictor = resources.classifier(model)
+    if isinstance(predictor, Ensemble):
+        return Answers.read(predictor.calibration, predictor.uncertain_below)
+    calibration = predictor.card.calibration if isinstance(predictor, Classifier) else {}
+    return Answers.read(calibration, predictor.uncertain_below)
+
+
+def like_this(analysis: Analysis, answers: Answers | None, face: int) -> None:
+    """Under a face's finding: how often such answers were right on the test pictures."""
+    if answers is None:
+        return
+    if analysis.warnings[face]:
+        st.caption("Unlike the test pictures, so how often this is right is not known.")
+        return
+    label = analysis.predictions.labels[int(analysis.predictions.top[face])]
+    rate = answers.like(label, float(analysis.predictions.confidence[face]))
+    if rate is None:
+        return
+    said = f"Such answers were right {often(rate)} on the test pictures"
+    if label in answers.mistaken:
+        said += f"; where {label} was wrong, mostly {answers.mistaken[label][0]}"
+    st.caption(f"{said}.", help=_counted(rate))
+
+
+def often(rate: Rate) -> str:
+    """ "96 times in 100", or counted out where there are few answers."""
+    if rate.n < MANY:
+        return f"{rate.right} times in {rate.n}"
+    return f"{min(99, round(100 * rate.right / rate.n))} times in 100"
+
+
+def _counted(rate: Rate) -> str:
+    kind = f'of "{rate.label}"' if rate.label else "of any expression"
+    return (
+        f"{rate.right} of {rate.n} answers {kind} with a confidence of {100 * rate.low:.0f} to "
+        f"{100 * rate.high:.0f} %. The test pictures are FER2013's, which the model did not learn "
+        "from; right means that it named what most of ten people said. Your pictures may differ."
+    )
+
+
+def answering_from(answers: Answers | None, default: float) -> float:
+    """The confidence from which on the page answers; a person may move it and sees what it costs.
+
+    Args:
+        answers: None where nothing is known, and nothing can be moved.
+        default: the model's own.
+    """
+    if answers is None:
+        return default
+    trades = {trade.limit: trade for trade in answers.trades()}
+    with st.popover("How sure", icon=":material/rule:", key="sure"):
+        limit = st.select_slider(
+            'Say "uncertain" below',
+            list(trades),
+            value=answers.fitted.limit,
+            format_func=lambda limit: f"{100 * limit:.0f} %",
+            key=f"limit-{answers.fitted.limit}",
+        )
+        st.markdown(traded(trades[limit]))
+        st.caption("On the test pictures, which are FER2013's. Yours may differ.")
+    return limit
+
+
+def traded(trade: Trade) -> str:
+    """Both sides of a trade, in words."""
+    return (
+        f"Answers for **{100 * trade.coverage:.0f} of 100** faces, and is right in "
+        f"**{100 * trade.accuracy:.0f} of 100** of these answers."
+    )
