@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from fer_demo.bench import app, peer, speed
+from fer_demo.bench import app, heatmaps, peer, speed
 from fer_demo.classifier import load_classifier
 from fer_demo.faces import load_detector
 from fer_demo.settings import Settings
@@ -20,6 +20,7 @@ BARS: tuple[tuple[str, str, float, float, bool], ...] = (
     ("evidence_overhead", "evidence maps, over prediction alone", 0.05, 0.02, False),
     ("engine_ratio", "one face, over the fastest bare engine", 1.15, 1.05, False),
     ("photo_vs_fer", "1280x720 photo, times faster than fer", 4, 8, True),
+    ("heat_maps_s", "four faces, every heat map, s", 5, 2, False),
     ("first_prediction_s", "first prediction after start, s", 10, 5, False),
     ("peak_memory_gb", "peak memory with one stream, GB", 1.3, 1.0, False),
 )
@@ -49,6 +50,7 @@ def measure(model: str, settings: Settings) -> dict[str, Any]:
     four = speed.live(detector, classifier, 4)
     engines = speed.engines(weights, classifier, settings)
     photo = peer.compare(detector, classifier)
+    maps = heatmaps.measure(weights, classifier, detector)
     figures: dict[str, Any] = {
         "model": model,
         "detector": detector.name,
@@ -58,9 +60,11 @@ def measure(model: str, settings: Settings) -> dict[str, Any]:
         "evidence_overhead": engines.pop("evidence_overhead"),
         "engine_ratio": engines.pop("engine_ratio"),
         "photo_vs_fer": photo["photo_vs_fer"],
+        "heat_maps_s": maps["total"],
         **app.measure(),
         "stages_ms": {"one face": _stages(one), "four faces": _stages(four)},
         "faces_found": {"one face": one["found"], "four faces": four["found"]},
+        "heat_maps": maps,
         "engines": engines,
         "photo": {k: v for k, v in photo.items() if k != "photo_vs_fer"},
         "floor": speed.floor(weights, settings.threads),
