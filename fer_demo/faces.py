@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_demo import yunet
 from fer_demo.errors import ModelUnavailable
 from fer_demo.settings import Settings
 from fer_demo.types import Faces, Photo
@@ -34,11 +35,11 @@ OVERLAP = 0.3
 SIMPLER_NOTICE = "Using the simpler face detector: small or turned faces may be missed. {reason}"
 
 
-class FaceDetector(Protocol):
+class FaceDetector(ABC):
     """Finds faces; safe to share between threads."""
 
     name: str
-    notice: str | None
+    notice: str | None = None
     """A sentence for the person where this is not the better detector."""
 
     def detect(
@@ -54,58 +55,51 @@ class FaceDetector(Protocol):
             threshold: in (0, 1).
             sides: the long sides at which the photo is searched, px; a larger photo is reduced.
         """
-        ...
+        found, whole = [], self._pixels(photo)
+        for scale in self._scales(photo, sides):
+            pixels = _resize(whole, scale)
+            rows = self._search(pixels, threshold)
+            rows[:, :14:2] *= photo.width / pixels.shape[1]
+            rows[:, 1:14:2] *= photo.height / pixels.shape[0]
+            found.append(rows)
+        return _tidy(photo, np.concatenate(found))
+
+    def _scales(self, photo: Photo, sides: tuple[int, ...]) -> list[float]:
+        """One a side, never enlarging beyond what a small picture needs, without repeats."""
+        longest = max(photo.width, photo.height)
+        enlarged = max(1.0, SMALLEST_SIDE / longest)
+        return sorted({min(enlarged, side / longest) for side in sides}, reverse=True)
+
+    def _pixels(self, photo: Photo) -> NDArray[np.uint8]:
+        """What is searched: (H, W, 3) RGB, or (H, W) grey."""
+        return photo.rgb
+
+    @abstractmethod
+    def _search(self, pixels: NDArray[np.uint8], threshold: float) -> NDArray[np.float32]:
+        """See `yunet.Search`; NaN for landmarks that are not known."""
 
 
 def load_detector(settings: Settings, progress: Progress | None = None) -> FaceDetector:
     """YuNet where its file is cached or can be fetched in time, else the Haar cascade."""
     try:
-        return YuNet(detector_file(settings, progress))
+        return YuNet(detector_file(settings, progress), settings.threads)
     except ModelUnavailable as error:
         return Haar(notice=SIMPLER_NOTICE.format(reason=error))
 
 
-class YuNet:
-    """Wu et al. 2023, doi:10.1007/s11633-023-1423-y, through OpenCV."""
+class YuNet(FaceDetector):
+    """Wu et al. 2023, doi:10.1007/s11633-023-1423-y."""
 
     name = "yunet"
-    notice: str | None = None
 
-    def __init__(self, model: Path):
-        self._net = cv2.FaceDetectorYN.create(str(model), "", (320, 320), nms_threshold=OVERLAP)
-        self._lock = threading.Lock()  # the network is resized for every picture
+    def __init__(self, model: Path, threads: int = 2):
+        self._network = yunet.load(model, threads)
 
-    def detect(
-        self,
-        photo: Photo,
-        threshold: float = DEFAULT_THRESHOLD,
-        sides: tuple[int, ...] = PHOTO_SIDES,
-    ) -> Faces:
-        """See `FaceDetector.detect`."""
-        bgr = np.asarray(cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2BGR), np.uint8)
-        found = [self._detect_at(bgr, scale, threshold) for scale in _scales(photo, sides)]
-        rows = np.concatenate(found)
-        xyxy = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
-        landmarks = rows[:, 4:14].reshape(-1, 5, 2)
-        return _tidy(photo, xyxy, rows[:, 14], landmarks)
-
-    def _detect_at(self, bgr: NDArray[np.uint8], scale: float, threshold: float) -> NDArray:
-        """(N, 15) rows of box, landmarks and score, in pixels of `bgr`."""
-        small = _resize(bgr, scale)
-        height, width = small.shape[:2]
-        with self._lock:
-            self._net.setInputSize((width, height))
-            self._net.setScoreThreshold(threshold)
-            _, rows = self._net.detect(small)
-        if rows is None:
-            return np.zeros((0, 15), np.float32)
-        found = np.asarray(rows, np.float32)
-        found[:, :14:2] /= width / bgr.shape[1]
-        found[:, 1:14:2] /= height / bgr.shape[0]
-        return found[np.isfinite(found).all(axis=1)]
+    def _search(self, pixels: NDArray[np.uint8], threshold: float) -> NDArray[np.float32]:
+        return self._network(pixels, threshold)
 
 
-class Haar:
+class Haar(FaceDetector):
     """Viola and Jones 2001, OpenCV's frontal face cascade: the framing of FER2013 itself."""
 
     name = "haar"
@@ -116,24 +110,24 @@ class Haar:
         self._lock = threading.Lock()
         self.notice = notice
 
-    def detect(
-        self,
-        photo: Photo,
-        threshold: float = DEFAULT_THRESHOLD,
-        sides: tuple[int, ...] = PHOTO_SIDES,
-    ) -> Faces:
-        """See `FaceDetector.detect`; no landmarks. The cascade searches all sizes at once."""
-        scale = _scales(photo, sides)[0]
-        grey = _resize(np.asarray(cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY), np.uint8), scale)
+    def _scales(self, photo: Photo, sides: tuple[int, ...]) -> list[float]:
+        # The cascade searches all sizes at once.
+        return super()._scales(photo, sides)[:1]
+
+    def _pixels(self, photo: Photo) -> NDArray[np.uint8]:
+        return np.asarray(cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    def _search(self, pixels: NDArray[np.uint8], threshold: float) -> NDArray[np.float32]:
         with self._lock:
             xywh, _, weights = self._cascade.detectMultiScale3(
-                grey, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24), outputRejectLevels=True
+                pixels, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24), outputRejectLevels=True
             )
-        boxes = np.asarray(xywh, np.float32).reshape(-1, 4) / scale
         # The last stage's weight has no upper end; this only brings it onto the scale of 0 to 1.
         weight = np.asarray(weights, np.float32).reshape(-1).clip(0)
-        xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-        return _tidy(photo, xyxy, weight / (weight + 2), None, threshold)
+        rows = np.full((len(weight), 15), np.nan, np.float32)
+        rows[:, :4] = np.asarray(xywh, np.float32).reshape(-1, 4)
+        rows[:, 14] = weight / (weight + 2)
+        return rows[rows[:, 14] >= threshold]
 
 
 def with_added(faces: Faces, added: NDArray[np.float32] | None) -> Faces:
@@ -158,13 +152,6 @@ def largest(faces: Faces, limit: int) -> tuple[Faces, int]:
     return faces[kept], len(faces) - limit
 
 
-def _scales(photo: Photo, sides: tuple[int, ...]) -> list[float]:
-    """One scale a side, never enlarging beyond what a small picture needs, without repeats."""
-    longest = max(photo.width, photo.height)
-    enlarged = max(1.0, SMALLEST_SIDE / longest)
-    return sorted({min(enlarged, side / longest) for side in sides}, reverse=True)
-
-
 def _resize(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     if scale == 1:
         return pixels
@@ -174,16 +161,18 @@ def _resize(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(pixels, size, interpolation=method), np.uint8)
 
 
-def _tidy(
-    photo: Photo,
-    xyxy: NDArray[np.float32],
-    score: NDArray[np.float32],
-    landmarks: NDArray[np.float32] | None,
-    threshold: float = 0.0,
-) -> Faces:
-    """Inside the photo, one box a face, left to right."""
-    xyxy = xyxy.clip(0, [photo.width, photo.height, photo.width, photo.height])
-    real = (xyxy[:, 2:] - xyxy[:, :2] >= 1).all(axis=1) & (score >= threshold)
+def _tidy(photo: Photo, rows: NDArray[np.float32]) -> Faces:
+    """Inside the photo, one box a face, left to right.
+
+    Args:
+        photo: where they were found.
+        rows: (N, 15), see `yunet.Search`, photo pixels.
+    """
+    score, landmarks = rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2)
+    corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
+    xyxy = corners.clip(0, [photo.width, photo.height, photo.width, photo.height])
+    real = np.isfinite(rows[:, [0, 1, 2, 3, 14]]).all(axis=1)
+    real &= (xyxy[:, 2:] - xyxy[:, :2] >= 1).all(axis=1)
     best_first = np.flatnonzero(real)[np.argsort(-score[real], kind="stable")]
     boxes = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)[best_first]
     kept = cv2.dnn.NMSBoxes(boxes.tolist(), score[best_first].tolist(), 0.0, OVERLAP)
@@ -192,5 +181,5 @@ def _tidy(
     return Faces(
         xyxy[index].astype(np.float32),
         score[index].clip(0, 1).astype(np.float32),
-        None if landmarks is None else landmarks[index].astype(np.float32),
+        landmarks[index] if np.isfinite(landmarks).any() else None,
     )
