@@ -117,14 +117,15 @@ def probabilities_chart(analysis: Analysis, face: int) -> go.Figure:
 
 
 def regions_finding(shares: RegionShares, what: str) -> str:
-    """Where most of a map lies: "41 % of the map for happy lies around the mouth (area: 17 %)"."""
+    """The region that holds most for its size: "41 % of the map for happy lies around the mouth,
+    on 17 % of the area"."""
     both = shares.towards + shares.against
-    most = int(both.argmax())
+    most = int((both / np.maximum(shares.area, 1e-6)).argmax())
     places = {"eyes and brows": "around eyes and brows", "nose": "on the nose",
-              "mouth": "around the mouth", "rest": "on the rest of the picture"}  # fmt: skip
+              "mouth": "around the mouth", "rest": "beside eyes, nose and mouth"}  # fmt: skip
     return (
         f"{percent(both[most])} of the map for {what} lies {places[REGIONS[most]]}, "
-        f"{percent(shares.area[most])} of the area"
+        f"on {percent(shares.area[most])} of the area"
     )
 
 

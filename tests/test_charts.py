@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fer_demo import charts
+from fer_demo.regions import RegionShares
 from fer_demo.types import EXPRESSIONS
 from tests.analyses import made_analysis
 
@@ -48,3 +49,19 @@ def test_picture_chart_is_in_photo_pixels_with_y_downwards():
     assert figure.layout.yaxis.range == (400, 0)
     assert figure.layout.dragmode == "select"
     assert figure.layout.images[0].source.startswith("data:image/jpeg;base64,")
+
+
+def test_regions_name_the_one_that_holds_most_for_its_size():
+    shares = RegionShares(
+        towards=np.array([0.1, 0.0, 0.35, 0.3]),
+        against=np.array([0.05, 0.05, 0.0, 0.15]),
+        area=np.array([0.2, 0.1, 0.1, 0.6]),
+    )
+    said = charts.regions_finding(shares, "happy")
+    assert said == "35 % of the map for happy lies around the mouth, on 10 % of the area"
+    figure = charts.regions_chart(shares, signed=True)
+    towards, against, marks = figure.data
+    assert np.allclose(towards.x, 100 * shares.towards)
+    assert np.allclose(against.x, -100 * shares.against)
+    assert np.allclose(marks.x, 100 * shares.area)
+    assert len(charts.regions_chart(shares, signed=False).data) == 2

@@ -34,7 +34,7 @@ def like_this(analysis: Analysis, answers: Answers | None, face: int) -> None:
     rate = answers.like(label, float(analysis.predictions.confidence[face]))
     if rate is None:
         return
-    said = f"Such answers were right {often(rate)} on the test pictures"
+    said = f"Right {often(rate)} on the test pictures"
     if label in answers.mistaken:
         said += f"; where {label} was wrong, mostly {answers.mistaken[label][0]}"
     st.caption(f"{said}.", help=_counted(rate))

@@ -15,8 +15,8 @@ from fer_demo.model_charts import Chart, Row, share
 
 BARE = {"displayModeBar": False}
 
+# The protocol of the head that the app shows. (A string here would be drawn on the page.)
 SHOWN = "ferplus7"
-"""The protocol of the head that the app shows."""
 
 INTRO = """
 These figures come from files that lie beside each model's weights, written by the programs that

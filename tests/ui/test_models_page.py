@@ -57,6 +57,7 @@ def test_the_page_tells_its_story_in_order(
     app = page(measurements, monkeypatch)
     titles = [m.value[3:] for m in app.markdown if m.value.startswith("## ")]
     assert titles == SECTIONS
+    assert app.markdown[0].value == "# Models", "nothing is drawn by accident"
     assert not app.info
     results = json.loads((measurements / "resnet18/evaluation.json").read_text())["results"]
     accuracy = results["resnet18"]["fer2013"]["accuracy"]
