@@ -16,6 +16,7 @@ import numpy as np
 import pi_heif
 from PIL import Image
 
+from fer_demo import log
 from fer_demo.containers import Damaged, Unreasonable, bare
 from fer_demo.errors import BadImage
 from fer_demo.types import Photo
@@ -50,8 +51,15 @@ _TURN_UPRIGHT = {
 }
 """By EXIF orientation."""
 
-_ACCEPTED_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
-_ACCEPTED_BRANDS = (b"ftypavif", b"ftypheic", b"ftypheix", b"ftypmif1")
+_KNOWN_ACCEPTED = (
+    (b"\xff\xd8\xff", 0, "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", 0, "PNG"),
+    (b"WEBP", 8, "WebP"),
+    (b"ftypavi", 4, "AVIF"),
+    (b"ftyphe", 4, "HEIC"),
+    (b"ftypmif1", 4, "HEIC"),
+)
+"""What stands where, and which format that is."""
 
 _KNOWN_REFUSED = (
     (b"GIF8", "GIF"),
@@ -74,7 +82,13 @@ def read_photo(data: bytes, name: str) -> Photo:
     Raises:
         BadImage: the picture is not one of FORMATS, is damaged, or exceeds a limit.
     """
-    name = display_name(name)
+    with log.timed("photo", format=_kind(data), bytes=len(data)) as found:
+        photo = _read(data, display_name(name))
+        found |= {"width": photo.width, "height": photo.height}
+    return photo
+
+
+def _read(data: bytes, name: str) -> Photo:
     if not data:
         raise BadImage(f"{name} was not read: the file is empty. Choose a {ACCEPTED} picture.")
     if len(data) > MAX_BYTES:
@@ -169,13 +183,23 @@ def _damaged(name: str) -> str:
 
 
 def _not_supported(data: bytes, name: str) -> str:
-    if data.startswith(_ACCEPTED_STARTS) or data[4:12] in _ACCEPTED_BRANDS:
+    kind = _kind(data)
+    if kind in [accepted for _, _, accepted in _KNOWN_ACCEPTED]:
         return _damaged(name)
-    head = data[:256].lstrip().lower()
-    kind = next((kind for magic, kind in _KNOWN_REFUSED if data.startswith(magic)), None)
-    if kind is None and head.startswith((b"<svg", b"<?xml")):
-        kind = "SVG"
-    if kind is None and head.startswith((b"<!doctype html", b"<html")):
-        kind = "HTML"
-    reason = f"{kind} is not supported here" if kind else "it is not a picture of a known format"
+    unknown = kind == "unknown"
+    reason = "it is not a picture of a known format" if unknown else f"{kind} is not supported here"
     return f"{name} was not read: {reason}. Save it as {ACCEPTED}."
+
+
+def _kind(data: bytes) -> str:
+    """What the file starts as, whatever its name says."""
+    for magic, at, kind in _KNOWN_ACCEPTED:
+        if data.startswith(magic, at):
+            return kind
+    for magic, kind in _KNOWN_REFUSED:
+        if data.startswith(magic):
+            return kind
+    head = data[:256].lstrip().lower()
+    if head.startswith((b"<svg", b"<?xml")):
+        return "SVG"
+    return "HTML" if head.startswith((b"<!doctype html", b"<html")) else "unknown"

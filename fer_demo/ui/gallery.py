@@ -11,10 +11,11 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from fer_demo.errors import BadImage
+from fer_demo.errors import BadImage, Busy
 from fer_demo.examples import Example
 from fer_demo.images import display_name, read_photo
 from fer_demo.types import Analysis, Photo
+from fer_demo.ui import resources
 
 MAX_PICTURES = 20
 MAX_PIXELS = 120_000_000
@@ -95,9 +96,13 @@ class Gallery:
         name = display_name(name)
         started = time.perf_counter()
         try:
-            photo = read_photo(data, name)
+            with resources.slots().take():
+                photo = read_photo(data, name)
         except BadImage as error:
             self.refused.append((name, str(error)))
+            return
+        except Busy as error:
+            self.refused.append((name, f"{name} was not read. {error}"))
             return
         seconds = time.perf_counter() - started
         self._add(Picture(hashlib.sha256(data).hexdigest(), name, photo, seconds))

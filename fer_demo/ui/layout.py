@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.formparsers import MultiPartParser
 
+from fer_demo import log
 from fer_demo.images import MAX_BYTES
 
 STYLE = Path(__file__).with_name("style.css")
@@ -33,6 +34,7 @@ NOTICE = (
 
 def frame() -> None:
     """The parts around every page."""
+    log.to_stderr()
     _keep_uploads_in_memory()
     ink = "#E8ECF1" if st.context.theme.type == "dark" else "#1B222B"
     st.logo(WORDMARK.format(ink=ink), size="large")

@@ -10,8 +10,9 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from fer_demo import log
 from fer_demo.answers import Answers
-from fer_demo.errors import FerDemoError
+from fer_demo.errors import Busy, FerDemoError
 from fer_demo.export import annotated_png, to_csv, to_json, to_record, to_zip
 from fer_demo.faces import DEFAULT_THRESHOLD
 from fer_demo.pipeline import analyse
@@ -140,17 +141,24 @@ def _analyse_all(pictures: Gallery, model: str, threshold: float) -> list[Analys
                 text = f"Reading picture {index + 1} of {len(todo)}"
                 bar.progress(0.1 + 0.9 * index / len(todo), text)
                 question = picture.question(model, threshold)
-                analysis = analyse(
-                    picture.photo,
-                    detector,
-                    classifier,
-                    threshold=threshold,
-                    added=np.array(picture.added, np.float32).reshape(-1, 4),
-                    whole=picture.whole,
-                    max_faces=resources.settings().max_faces,
-                    decode_seconds=picture.decode_seconds,
-                )
+                with resources.slots().take(), log.timed("analysis") as found:
+                    analysis = analyse(
+                        picture.photo,
+                        detector,
+                        classifier,
+                        threshold=threshold,
+                        added=np.array(picture.added, np.float32).reshape(-1, 4),
+                        whole=picture.whole,
+                        max_faces=resources.settings().max_faces,
+                        decode_seconds=picture.decode_seconds,
+                    )
+                    found["faces"] = len(analysis)
                 picture.keep(question, analysis)
+        except Busy as error:
+            bar.empty()
+            st.warning(str(error), icon=":material/hourglass_top:")
+            st.button("Try again", key="again")  # any click runs the page again
+            return None
         except FerDemoError as error:
             bar.empty()
             st.error(str(error), icon=":material/error:")

@@ -17,6 +17,7 @@ from fer_demo.ensemble import (
 from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.hub import Progress
 from fer_demo.settings import Settings
+from fer_demo.slots import Slots
 from fer_demo.ui.once import Once
 from fer_demo.weights import WeightsFolder, model_names, open_weights
 
@@ -26,6 +27,12 @@ def settings() -> Settings:
     """The environment, read once; Streamlit's secrets, where there are any, are part of it."""
     st.secrets.load_if_toml_exists()
     return Settings.from_environment()
+
+
+@st.cache_resource(show_spinner=False)
+def slots() -> Slots:
+    """One place for each core, of all sessions together."""
+    return Slots(settings().threads)
 
 
 def models() -> tuple[str, ...]:

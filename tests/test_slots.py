@@ -1,0 +1,84 @@
+"""Places for heavy work: how many, who waits, who is told that it is busy."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fer_demo.errors import Busy
+from fer_demo.slots import SENTENCE, Slots
+
+
+def hold(slots: Slots, release: threading.Event) -> None:
+    with slots.take():
+        release.wait(10)
+
+
+def fill(pool: ThreadPoolExecutor, slots: Slots, count: int, release: threading.Event) -> None:
+    for _ in range(count):
+        pool.submit(hold, slots, release)
+    while slots.taken < count:
+        time.sleep(0.001)
+
+
+def test_no_more_run_at_a_time_than_there_are_places() -> None:
+    slots, lock, running, most = Slots(2, 20), threading.Lock(), 0, 0
+
+    def work(_: int) -> None:
+        nonlocal running, most
+        with slots.take():
+            with lock:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.005)
+            with lock:
+                running -= 1
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(work, range(20)))
+    assert most == 2
+    assert slots.taken == 0
+
+
+def test_a_full_queue_says_so_at_once_and_recovers() -> None:
+    slots, release = Slots(1, 2), threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        fill(pool, slots, 3, release)
+        start = time.monotonic()
+        with pytest.raises(Busy, match="Try again"), slots.take():
+            pass
+        assert time.monotonic() - start < 1
+        release.set()
+    with slots.take():
+        assert slots.taken == 1
+
+
+def test_who_waits_too_long_is_told() -> None:
+    slots, release = Slots(1, 2, patience=0.05), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        fill(pool, slots, 1, release)
+        with pytest.raises(Busy) as caught, slots.take():
+            pass
+        assert str(caught.value) == SENTENCE
+        assert slots.taken == 1
+        release.set()
+
+
+@pytest.mark.parametrize("error", [ValueError, MemoryError, KeyboardInterrupt])
+def test_a_place_is_free_again_after_a_failure(error: type[BaseException]) -> None:
+    slots = Slots(1, 0)
+    for _ in range(3):
+        with pytest.raises(error), slots.take():
+            raise error
+        assert slots.taken == 0
+
+
+def test_a_place_is_free_again_after_success() -> None:
+    slots = Slots(1, 0)
+    for _ in range(3):
+        with slots.take():
+            assert slots.taken == 1
+        assert slots.taken == 0
