@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import base64
 import json
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
 STUN = "stun:stun.l.google.com:19302"
-LIFETIME = 7200
-"""Seconds for which credentials are asked: four times as long as a page keeps them."""
+CLOUDFLARE = "https://rtc.live.cloudflare.com/v1/turn/keys"
+TWILIO = "https://api.twilio.com/2010-04-01/Accounts"
+FASTRTC = "https://turn.fastrtc.org/credentials"
+
+KEPT_SECONDS = 1800
+"""How long credentials are used for new streams before others are fetched."""
+
+LIFETIME = 4 * KEPT_SECONDS
+"""Seconds for which they are asked: a stream that starts last outlives its ten minutes."""
 
 TIMEOUT = 5.0
 
@@ -34,29 +40,36 @@ def ice_servers(environment: Mapping[str, str]) -> list[Server]:
     Raises:
         ConnectionError: the provider could not be asked or refused.
     """
-    get = environment.get
-    if (own := get("FER_ICE_SERVERS")) is not None:
+    if (own := environment.get("FER_ICE_SERVERS")) is not None:
         return list(json.loads(own))
+    try:
+        found = _from_provider(environment)
+        servers = best_first(found if isinstance(found, list) else [found])
+        if not servers:
+            raise ValueError("no server has an address")
+        return servers
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        # Whatever a provider says that is not what it documents is a provider that failed.
+        raise ConnectionError("The TURN provider could not be asked.") from error
+
+
+def _from_provider(environment: Mapping[str, str]) -> Any:
+    get = environment.get
     if (key := get("CLOUDFLARE_TURN_KEY_ID")) and (token := get("CLOUDFLARE_TURN_KEY_API_TOKEN")):
-        base = "https://rtc.live.cloudflare.com/v1/turn/keys/"
-        url = f"{base}{urllib.parse.quote(key, safe='')}/credentials/generate-ice-servers"
-        found = _ask(url, f"Bearer {token}", json.dumps({"ttl": LIFETIME}).encode())["iceServers"]
-    elif (sid := get("TWILIO_ACCOUNT_SID")) and (token := get("TWILIO_AUTH_TOKEN")):
-        base = "https://api.twilio.com/2010-04-01/Accounts/"
+        url = f"{CLOUDFLARE}/{urllib.parse.quote(key, safe='')}/credentials/generate-ice-servers"
+        return _ask(url, f"Bearer {token}", json.dumps({"ttl": LIFETIME}).encode())["iceServers"]
+    if (sid := get("TWILIO_ACCOUNT_SID")) and (token := get("TWILIO_AUTH_TOKEN")):
         basic = base64.b64encode(f"{sid}:{token}".encode()).decode()
-        url = f"{base}{urllib.parse.quote(sid, safe='')}/Tokens.json"
-        found = _ask(url, f"Basic {basic}", f"Ttl={LIFETIME}".encode())["ice_servers"]
-    elif token := get("HF_TOKEN"):
-        url = f"https://turn.fastrtc.org/credentials?ttl={LIFETIME}"
-        answer = _ask(url, f"Bearer {token}")
-        found = answer.get("iceServers", answer)
-    else:
-        return [{"urls": [STUN]}]
-    return best_first(found if isinstance(found, list) else [found])
+        url = f"{TWILIO}/{urllib.parse.quote(sid, safe='')}/Tokens.json"
+        return _ask(url, f"Basic {basic}", f"Ttl={LIFETIME}".encode())["ice_servers"]
+    if token := get("HF_TOKEN"):
+        answer = _ask(f"{FASTRTC}?ttl={LIFETIME}", f"Bearer {token}")
+        return answer.get("iceServers", answer)
+    return [{"urls": [STUN]}]
 
 
 def best_first(servers: list[Server]) -> list[Server]:
-    """The same servers, each with the URL first that firewalls let through.
+    """The servers that have a URL, each with the one first that firewalls let through.
 
     aiortc uses only the first STUN and the first TURN URL that it meets, and hosts often allow
     nothing but TCP to port 443.
@@ -66,8 +79,9 @@ def best_first(servers: list[Server]) -> list[Server]:
         urls = server.get("urls") or server.get("url") or []
         urls = [urls] if isinstance(urls, str) else list(urls)
         kept = {k: server[k] for k in ("username", "credential") if server.get(k)}
-        tidy.append({"urls": sorted(urls, key=_reach), **kept})
-    return sorted(tidy, key=lambda server: min(map(_reach, server["urls"]), default=9))
+        if urls:  # a browser refuses the whole list for one without
+            tidy.append({"urls": sorted(urls, key=_reach), **kept})
+    return sorted(tidy, key=lambda server: _reach(server["urls"][0]))
 
 
 def _reach(url: str) -> int:
@@ -84,8 +98,15 @@ def _ask(url: str, authorization: str, data: bytes | None = None) -> Any:
         form = "application/json" if data[:1] == b"{" else "application/x-www-form-urlencoded"
         headers["Content-Type"] = form
     request = urllib.request.Request(url, data, headers)  # noqa: S310 (https, from this file)
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
-            return json.loads(response.read(100_000))
-    except (OSError, ValueError, urllib.error.URLError) as error:
-        raise ConnectionError("The TURN provider could not be asked.") from error
+    with _OPENER.open(request, timeout=TIMEOUT) as response:
+        return json.loads(response.read(100_000))
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """urllib would send the token along to wherever an answer points."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)

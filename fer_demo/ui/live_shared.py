@@ -9,7 +9,7 @@ import streamlit as st
 
 from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.live.places import Places
-from fer_demo.live.turn import ice_servers
+from fer_demo.live.turn import KEPT_SECONDS, ice_servers
 from fer_demo.live.worker import Worker
 from fer_demo.ui import housekeeping, resources
 
@@ -38,7 +38,7 @@ def settle(after: str) -> None:
     housekeeping.settle()
 
 
-@st.cache_data(ttl=1800, show_spinner=False)
+@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
 def relays() -> list[dict[str, Any]]:
     """Fetched again before they expire; an error is raised and so never cached."""
     return ice_servers(os.environ)
