@@ -7,6 +7,7 @@ are all taken these stories take longer and end the same.
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -99,9 +100,20 @@ def closest(visitor: Visitor, films: Sequence[Film]) -> int:
     return int(np.argmin(apart))
 
 
-def test_two_streams_see_their_own_people_only(yunet_file: Path, tmp_path: Path) -> None:
-    """What is written and what is shown; until twelve more pictures came back to each."""
+def bytes_written(process: int) -> int:
+    """To any disk, by a process and since it started."""
+    found = re.search(r"^write_bytes: (\d+)", Path(f"/proc/{process}/io").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def test_two_streams_see_their_own_people_only_and_leave_nothing_on_disk(
+    yunet_file: Path, tmp_path: Path
+) -> None:
+    """What is said and what is shown; until twelve more pictures came back to each."""
     films = camera(1), camera(3)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
 
     async def story(url: str) -> None:
         async with Visitor(url, page="live") as one, Visitor(url, page="live") as three:
@@ -110,6 +122,7 @@ def test_two_streams_see_their_own_people_only(yunet_file: Path, tmp_path: Path)
             await one.until(lambda: one.says("1 person in view"), PATIENCE)
             await three.until(lambda: three.says("3 people in view"), PATIENCE)
             before = one.received, three.received
+            written = bytes_written(process.pid)
 
             def seen_enough() -> bool:
                 assert not one.says("people in view")
@@ -121,8 +134,12 @@ def test_two_streams_see_their_own_people_only(yunet_file: Path, tmp_path: Path)
             await one.stop()
             await three.stop()
             await three.until(lambda: three.says("**Ended:**"), PATIENCE)
+            # The smallest of the pictures would be 5 kB as a JPEG; a line in the log is less.
+            assert bytes_written(process.pid) - written < 40_000
+            assert list(temporary.iterdir()) == []
 
-    with serve(tmp_path, yunet_file) as (url, _):
+    environment = {"TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
+    with serve(tmp_path, yunet_file, **environment) as (url, process):
         asyncio.run(story(url))
 
 
