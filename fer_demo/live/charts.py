@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
@@ -121,18 +123,9 @@ def strips(timeline: Timeline) -> go.Figure:
             )
             present.add(label)
     figure.update_layout(
-        template=TEMPLATE,
-        title={"text": "Who showed what, when"},
+        _rows("Who showed what, when", len(people)),
         barmode="overlay",
-        showlegend=True,
-        legend={
-            "orientation": "h",
-            "y": -0.35 if len(people) < 3 else -0.2,
-            "traceorder": "normal",
-        },
-        height=130 + 36 * len(people),
         xaxis={"ticksuffix": " s", "rangemode": "tozero"},
-        yaxis={"autorange": "reversed", "ticksuffix": "  "},
     )
     return figure
 
@@ -156,20 +149,27 @@ def shares(timeline: Timeline) -> go.Figure:
             hovertemplate=label + " %{x:.0f} %<extra></extra>",
         )
     figure.update_layout(
-        template=TEMPLATE,
-        title={"text": "Share of time"},
+        _rows("Share of time", len(people)),
         barmode="stack",
-        showlegend=True,
-        legend={
-            "orientation": "h",
-            "y": -0.35 if len(people) < 3 else -0.2,
-            "traceorder": "normal",
-        },
-        height=130 + 36 * len(people),
         xaxis={"range": [0, 104], **PERCENT_AXIS},
-        yaxis={"autorange": "reversed", "ticksuffix": "  "},
     )
     return figure
+
+
+def _rows(title: str, people: int) -> dict[str, Any]:
+    """Layout of a figure with a row for each person, in their order, and the legend below."""
+    return {
+        "template": TEMPLATE,
+        "title": {"text": title},
+        "showlegend": True,
+        "legend": {
+            "orientation": "h",
+            "y": -0.35 if people < 3 else -0.2,
+            "traceorder": "normal",
+        },
+        "height": 130 + 36 * people,
+        "yaxis": {"autorange": "reversed", "ticksuffix": "  "},
+    }
 
 
 def shares_in_words(timeline: Timeline, person: int) -> str:
