@@ -6,6 +6,7 @@ it would end the stream. What changes twice a second is in fragments, so that th
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import streamlit as st
@@ -67,8 +68,10 @@ def _load() -> bool:
         name = st.session_state.get("live-model", names[0])
         name = name if name in names else names[0]
         with st.spinner("Loading the face detector and the expression model"):
-            detector = live_shared.live_detector()
-            resources.classifier(name)
+            with ThreadPoolExecutor(1) as pool:  # the detector may have to come over the network
+                detector_to_be = pool.submit(live_shared.live_detector)
+                resources.classifier(name)
+                detector = detector_to_be.result()
             live_shared.settle(name)
     except FerDemoError as error:
         st.error(str(error))
