@@ -142,14 +142,20 @@ def randomisation(
 
     Returns:
         By method, one entry a stage: `stage` (random from the last layer down to this one), and
-        the mean correlation with its interval, over images, of the average of `seeds` networks.
+        the mean correlation with its interval over images. The last stage, where everything is
+        random, is the average of `seeds` networks; those on the way are of the first.
     """
     trained = _maps_of(load_network(weights), crops, classes)
     found: dict[str, dict[str, list[Values]]] = {name: {} for name in trained}
+    stages: list[str] = []
     for seed in range(seeds):
         torch.manual_seed(seed)
         whole = load_network(weights)
         for stage in randomised_step_by_step(whole.network):
+            if seed == 0:
+                stages.append(stage)
+            elif stage != stages[-1]:
+                continue
             # Built anew, since it copies the last layer.
             now = EvidenceNetwork(
                 whole.network, FERPLUS7_HEAD, whole.size, whole.mean, whole.std
