@@ -1,0 +1,176 @@
+"""U9, P1, P2, P4 and the end: the real server, to which nothing on the machine is writable."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import select
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import require
+from tests.hostile.corpus import encode, face
+from tests.hostile.test_faces import crowd
+from tests.load import isolation
+from tests.load.server import Peak, can_lock, serve
+from tests.load.session import Session, multipart
+
+Server = tuple[str, "subprocess.Popen[bytes]", Path]
+
+
+@pytest.fixture(scope="module")
+def server(yunet_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Address, process, log."""
+    require(can_lock(), "a namespace of its own cannot be had, so nothing can be made read-only")
+    folder = tmp_path_factory.mktemp("server")
+    # A temporary folder that is not there, and a home in which nothing can be written.
+    with serve(folder, yunet_file, locked=True, TMPDIR=str(folder / "none")) as (url, process):
+        yield url, process, folder / "server.log"
+
+
+def big_photo() -> bytes:
+    """A face and noise: 9 MB of PNG."""
+    noise = np.random.default_rng(0).integers(0, 256, (1750, 1750, 3), np.uint8)
+    noise[400:1300, 400:1300] = face(900)
+    return encode(noise, "PNG", compress_level=1)
+
+
+def test_without_a_writable_place_a_large_upload_is_analysed(server: Server) -> None:
+    url, _, log = server
+    data = big_photo()
+    assert len(data) > 7_000_000
+
+    async def story() -> None:
+        async with Session(url) as visitor:
+            await visitor.upload(("user-holiday.png", data))
+            assert visitor.faces() == 1
+            assert len(await visitor.look()) >= 2
+
+    asyncio.run(story())
+    assert "Traceback" not in log.read_text()
+
+
+def status(session: Session, size: int, token: bool = True) -> int:
+    path = f"/_stcore/upload_file/{session.id}/some-file"
+    response, _ = session.put_file(path, "a.jpg", bytes(size), token)
+    return response.status
+
+
+def test_uploads_that_are_too_large_or_not_asked_for_are_refused(server: Server) -> None:
+    url, process, _ = server
+
+    async def story() -> None:
+        async with Session(url) as visitor:
+            peak = Peak(process)
+            assert status(visitor, 21_000_000) == 413
+            assert peak.more() < 5
+            assert status(visitor, 1000, token=False) == 403
+            assert status(visitor, 1000) == 204
+            stranger, visitor.id = visitor.id, "00000000-0000-0000-0000-000000000000"
+            assert status(visitor, 1000) == 400
+            visitor.id = stranger
+
+    asyncio.run(story())
+
+
+def endless(session: Session, url: str, megabytes: int = 1000) -> tuple[int, int]:
+    """Status of an upload without a length, and how many MB of it were sent."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    connection.putrequest("PUT", f"/_stcore/upload_file/{session.id}/endless")
+    for name, value in {
+        "Content-Type": "multipart/form-data; boundary=cut",
+        "Transfer-Encoding": "chunked",
+        "X-Xsrftoken": session.cookie,
+        "Cookie": f"_streamlit_xsrf={session.cookie}",
+    }.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    start = multipart("a.jpg", b"").removesuffix(b"\r\n--cut--\r\n")
+    connection.send(b"%x\r\n%s\r\n" % (len(start), start))
+    piece = b"100000\r\n" + bytes(0x100000) + b"\r\n"
+    sent = 0
+    try:
+        while sent < megabytes and not select.select([connection.sock], [], [], 0)[0]:
+            connection.send(piece)
+            sent += 1
+    except OSError:  # it was closed; the answer lies there to be read
+        pass
+    answer = connection.getresponse().status
+    connection.close()
+    return answer, sent
+
+
+def test_an_upload_without_end_is_stopped_and_costs_little(server: Server) -> None:
+    url, process, _ = server
+
+    async def story() -> tuple[int, int, float]:
+        async with Session(url) as visitor:
+            peak = Peak(process)
+            answer, sent = await asyncio.to_thread(endless, visitor, url)
+            return answer, sent, peak.more()
+
+    answer, sent, more = asyncio.run(story())
+    assert answer == 413
+    assert sent < 100
+    print(f"stopped after {sent} MB, +{more:.0f} MB")
+    assert more < 20
+
+
+def test_nobody_sees_anything_of_anybody_else(server: Server) -> None:
+    url, _, log = server
+    found = asyncio.run(isolation.run(url, users=5, photos=2, seed=7))
+    assert found.photos == 10
+    assert found.errors > 0
+    assert found.pictures > 40
+    assert found.own > 100_000
+    assert found.foreign == 0
+    assert "Traceback" not in log.read_text()
+
+
+def test_the_search_for_foreign_pixels_finds_them() -> None:
+    photos = [isolation.marked_photo(user, 3) for user in range(len(isolation.MARKS))]
+    for user, photo in enumerate(photos):
+        counts = [isolation.pixels_of(other, photo) for other in range(len(photos))]
+        assert counts[user] > 50_000
+        assert sum(counts) == counts[user]
+
+
+def test_the_log_tells_of_work_and_of_nobody(server: Server) -> None:
+    url, _, log = server
+    photo = encode(face(200), "PNG")
+
+    async def story() -> None:
+        async with Session(url) as visitor:
+            await visitor.upload(("anna-in-rome.png", photo), ("anna-broken.png", photo[:3000]))
+            assert "anna-broken.png was not read" in visitor.words()
+
+    asyncio.run(story())
+    text = log.read_text()
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert {line["event"] for line in lines} == {"photo", "analysis"}
+    assert {line["error"] for line in lines} == {"BadImage", None}
+    assert "anna" not in text
+
+
+def test_the_process_ends_in_the_middle_of_a_photo(server: Server) -> None:
+    url, process, log = server
+
+    async def story() -> float:
+        visitor = await Session(url).__aenter__()
+        await visitor.put(("crowd.png", encode(crowd(200), "PNG")))
+        await visitor.start()
+        await asyncio.sleep(0.3)
+        start = time.monotonic()
+        process.terminate()
+        await asyncio.to_thread(process.wait, 20)
+        visitor.drop()
+        return time.monotonic() - start
+
+    assert asyncio.run(story()) < 5
+    assert "Traceback" not in log.read_text()

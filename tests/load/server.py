@@ -1,0 +1,103 @@
+"""The app as a process of its own, on a machine where nothing can be written, if need be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.ui.live_app import hub_cache
+
+CANNOT_LOCK = 97
+
+_LOCK = f"""
+awk '{{print $2}}' /proc/mounts | while read -r place; do
+  mount -o remount,bind,ro "$place" 2>/dev/null
+done
+for place in / /tmp /var/tmp /dev/shm "$HOME" "$PWD" "$0"; do
+  if touch "$place/.writable" 2>/dev/null; then rm "$place/.writable"; exit {CANNOT_LOCK}; fi
+done
+exec "$@"
+"""
+"""Every mount becomes read-only, for this process alone: it has a namespace of its own. Nothing
+depends on whose files they are, so it holds for root too."""
+
+
+def can_lock() -> bool:
+    """Whether a process can be started to which nothing is writable."""
+    if shutil.which("unshare") is None:
+        return False
+    tried = subprocess.run(["unshare", "-rm", "sh", "-c", _LOCK, "/tmp", "true"], check=False)
+    return tried.returncode == 0
+
+
+@contextmanager
+def serve(
+    folder: Path, yunet: Path, *, locked: bool = False, **environment: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`streamlit run app.py` on a free port: its address and its process.
+
+    Args:
+        folder: for the Hub's cache and `server.log`.
+        locked: nothing is writable to the process: no temporary folder, no home, no root.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.headless=true"),
+        *(f"--server.port={port}", "--server.address=127.0.0.1"),
+        "--server.fileWatcherType=none",
+    ]
+    if locked:
+        command = ["unshare", "-rm", "sh", "-c", _LOCK, str(folder), *command]
+    home = {"HF_HOME": str(hub_cache(folder, yunet)), "HF_HUB_OFFLINE": "1"}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **home, **environment}
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait(url, process)
+            yield url, process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"The server did not start (status {process.poll()}).")
+
+
+class Peak:
+    """The most memory that a process has used since this was made, MB above what it had then."""
+
+    def __init__(self, process: subprocess.Popen[bytes]):
+        self._folder = Path(f"/proc/{process.pid}")
+        (self._folder / "clear_refs").write_text("5")
+        self._before = self._read()
+
+    def more(self) -> float:
+        """MB."""
+        return self._read() - self._before
+
+    def _read(self) -> float:
+        lines = (self._folder / "status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
