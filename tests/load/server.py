@@ -86,18 +86,22 @@ def _wait(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> No
     raise RuntimeError(f"The server did not start (status {process.poll()}).")
 
 
-class Peak:
-    """The most memory that a process has used since this was made, MB above what it had then."""
+class Memory:
+    """Of a process, MB above what it had when this was made."""
 
     def __init__(self, process: subprocess.Popen[bytes]):
         self._folder = Path(f"/proc/{process.pid}")
-        (self._folder / "clear_refs").write_text("5")
-        self._before = self._read()
+        (self._folder / "clear_refs").write_text("5")  # the peak starts again from what it has now
+        self._before = self._read("VmRSS")
 
-    def more(self) -> float:
-        """MB."""
-        return self._read() - self._before
+    def peak(self) -> float:
+        """The most since then."""
+        return self._read("VmHWM") - self._before
 
-    def _read(self) -> float:
+    def kept(self) -> float:
+        """What it has now."""
+        return self._read("VmRSS") - self._before
+
+    def _read(self, name: str) -> float:
         lines = (self._folder / "status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
