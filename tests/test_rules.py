@@ -95,3 +95,62 @@ def test_nothing_unpickles_and_no_markup_is_trusted(path: Path) -> None:
         if isinstance(node, ast.Call):
             assert ast.unparse(node.func) not in ("torch.load", "np.load", "eval", "exec")
             assert "unsafe_allow_html" not in {keyword.arg for keyword in node.keywords}
+
+
+CACHES = ("cache_data", "cache_resource")
+PICTURES = ("Photo", "Picture", "Analysis", "Crops", "bytes", "NDArray", "ndarray", "Image")
+"""Types that hold what a person brought."""
+MAKES_NO_SECRET = {"_thumbnail"}
+"""Of the examples, which are ours."""
+
+
+def _cached(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and any(
+            cache in ast.unparse(decorator)
+            for decorator in node.decorator_list
+            for cache in (*CACHES, "lru_cache", "functools.cache", "Once")
+        ):
+            yield node
+
+
+def _names(annotation: ast.AST) -> set[str]:
+    return {
+        part
+        for node in ast.walk(annotation)
+        for part in (getattr(node, "id", None), getattr(node, "attr", None))
+        if part
+    }
+
+
+def _caches_a_picture(function: ast.FunctionDef) -> bool:
+    given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    annotations = [argument.annotation for argument in given]
+    unknown = any(annotation is None for annotation in annotations)
+    types = [a for a in (*annotations, function.returns) if a is not None]
+    # What is made from nothing is the same for everybody: a colour map, a film for a benchmark.
+    return bool(given) and (
+        unknown or any(_names(annotation) & set(PICTURES) for annotation in types)
+    )
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_cache_that_sessions_share_takes_or_keeps_a_picture(path: Path) -> None:
+    for function in _cached(ast.parse(path.read_text())):
+        if function.name not in MAKES_NO_SECRET:
+            assert not _caches_a_picture(function), f"{function.name} is cached for everybody"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "@st.cache_data\ndef f(photo: Photo) -> int: ...",
+        "@st.cache_data(ttl=5)\ndef f(name: str, data: bytes) -> int: ...",
+        "@st.cache_resource\ndef f(name: str) -> Analysis: ...",
+        "@lru_cache\ndef f(rgb: NDArray[np.uint8]) -> int: ...",
+        "@st.cache_data\ndef f(anything): ...",
+    ],
+)
+def test_the_rule_about_caches_finds_a_cached_picture(code: str) -> None:
+    (function,) = _cached(ast.parse(code))
+    assert _caches_a_picture(function)
