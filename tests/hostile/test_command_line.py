@@ -17,8 +17,8 @@ from tests.conftest import ROOT
 from tests.hostile import corpus, heif
 from tests.hostile.test_faces import crowd
 
-PEAK_MB = 1200
-"""Of the whole process, of which torch and the networks take half."""
+PEAK_MB = 1500
+"""Of the whole process, as the server may have under load (C1); torch and networks take half."""
 
 
 @cache
