@@ -130,11 +130,14 @@ def regions_finding(shares: RegionShares, what: str) -> str:
 
 
 def regions_chart(shares: RegionShares, *, signed: bool) -> go.Figure:
-    """Share of a map in each region: for to the right, against to the left, areas as marks.
+    """Share of a map in each region: for to the right, against to the left.
 
-    A region whose bars together reach its mark holds as much of the map as of the picture.
+    Beside each region stands its share of the area: what a map that says nothing would show.
     """
-    names = list(REGIONS)
+    names = [
+        f"{name}, {percent(area)} of the area"
+        for name, area in zip(REGIONS, shares.area, strict=True)
+    ]
     towards, against = 100 * shares.towards, 100 * shares.against
     bars = [
         go.Bar(
@@ -154,22 +157,17 @@ def regions_chart(shares: RegionShares, *, signed: bool) -> go.Figure:
             (-against, EVIDENCE_AGAINST, "against"),
         )[: 2 if signed else 1]
     ]
-    limit = max(60.0, 1.25 * float(np.max([towards, against, 100 * shares.area])))
-    marks = go.Scatter(
-        x=100 * shares.area,
-        y=names,
-        mode="markers",
-        marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": RIM}},
-        hovertemplate="%{y}: %{x:.0f} % of the area<extra></extra>",
-    )
+    # Room for the numbers at the ends of the bars.
+    right = max(20.0, 1.35 * float(towards.max()))
+    left = max(10.0, 1.35 * float(against.max())) if signed else 0.0
     return go.Figure(
-        [*bars, marks],
+        bars,
         layout={
             "template": TEMPLATE,
             "barmode": "relative",
             "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
             "height": 132,
-            "xaxis": {"range": [-limit if signed else 0, limit], "visible": False},
+            "xaxis": {"range": [-left, right], "visible": False},
             "yaxis": {"autorange": "reversed", "ticksuffix": "  ", "automargin": True},
         },
     )

@@ -114,6 +114,7 @@ def faithfulness(document: Json, method: str) -> Chart:
             "title": {"text": "Gain, points (right is better)"},
             "zeroline": True,
             "zerolinecolor": MARK,
+            "rangemode": "tozero",
         },
         yaxis={"automargin": True, "ticksuffix": "  "},
     )
@@ -137,7 +138,7 @@ def randomisation(document: Json) -> Chart:
     words = []
     for method, stages in found.items():
         last = stages[-1]
-        words.append(f"{METHOD_NAMES[method]} {last['mean']:.2f}")
+        words.append(f"{METHOD_NAMES[method]} {last['mean']:.2f}".replace("-", "\N{MINUS SIGN}"))
     changing = [METHOD_NAMES[name] for name in found if depends_on_weights(document, name)]
     title = (
         f"With random weights {' and '.join(changing)} become another map"

@@ -167,7 +167,7 @@ def _regions(
         st.caption("No regions: the detector did not say where eyes, nose and mouth are.")
         return
     said = regions_finding(shares, subject)
-    st.caption(said, help="Purple: for. Teal: against. The mark: the region's share of the area.")
+    st.caption(said, help="Purple: for. Teal: against. All bars together are 100 %.")
     st.plotly_chart(
         regions_chart(shares, signed=look.signed),
         key=f"regions-{face + 1}",

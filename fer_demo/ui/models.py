@@ -266,7 +266,7 @@ def _how_honest(model: Measured) -> None:
         "marks the middle does well, so it is compared with exactly that, the face prior."
     )
     names = faithfulness_charts.METHOD_NAMES
-    method = st.segmented_control(
+    method = st.pills(
         "Heat map",
         list(document["gains"]),
         default=document["default"],

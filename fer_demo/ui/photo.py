@@ -42,7 +42,10 @@ def main() -> None:
     if pictures.picture is None:
         return
     with st.container(key="footer", horizontal=True, horizontal_alignment="distribute"):
-        downloads, settings = st.container(width="content"), st.container(width="content")
+        downloads = st.container(width="content")
+        settings = st.container(
+            width="content", horizontal=True, vertical_alignment="bottom", gap="small"
+        )
     origin = st.container()
     with settings:
         model, threshold = _settings()
