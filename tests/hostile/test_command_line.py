@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 from tests.hostile import corpus, heif
 from tests.hostile.test_faces import crowd
 
-PEAK_MB = 1500
+PEAK_MB = 1200
 """Of the whole process, as the server may have under load (C1); torch and networks take half."""
 
 

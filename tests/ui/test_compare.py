@@ -85,7 +85,7 @@ def test_one_model_has_nothing_to_compare(
     assert not app.exception
     assert [m.value for m in app.markdown if m.value.startswith("##### ")]
     assert "compare" not in [toggle.key for toggle in app.toggle]
-    assert not app.selectbox
+    assert "model" not in [box.key for box in app.selectbox]
 
 
 def test_all_models_answer_as_one(app: AppTest):
