@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,27 @@ import torch
 from training import train
 from training.data import LabelledFaces
 from training.votes import FERPLUS_TO_EXPRESSIONS
+
+
+class _SignalStack(ctypes.Structure):
+    _fields_ = (
+        ("ss_sp", ctypes.c_void_p),
+        ("ss_flags", ctypes.c_int),
+        ("ss_size", ctypes.c_size_t),
+    )
+
+
+@pytest.fixture(autouse=True)
+def usual_stack_for_signals() -> None:
+    """Take away the alternative signal stack that a library may have given this thread.
+
+    Python's handlers run on it, and it is too small for the vector registers that the dynamic
+    linker saves there: a SIGTERM to a process that has loaded everything ended it with SIGSEGV.
+    """
+    disable = _SignalStack(None, 2, 0)  # SS_DISABLE
+    if sys.platform == "linux":
+        ctypes.CDLL(None).sigaltstack(ctypes.byref(disable), None)
+
 
 RECIPE = """
 architecture = "test_convnext"
