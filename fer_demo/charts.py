@@ -87,20 +87,8 @@ def describe_face(analysis: Analysis, face: int) -> str:
 
 def probabilities_chart(analysis: Analysis, face: int) -> go.Figure:
     """Bars of the seven probabilities of one face (from 0); the title names the nearest two."""
-    labels = analysis.predictions.labels
-    probs = analysis.predictions.probs[face].astype(float)
-    bars = go.Bar(
-        x=100 * probs,
-        y=list(labels),
-        orientation="h",
-        marker={"color": [COLOURS[label] for label in labels], "cornerradius": 3},
-        text=[percent(share) for share in probs],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
-    )
     return go.Figure(
-        bars,
+        _bars(analysis, face),
         layout={
             "template": TEMPLATE,
             "title": {"text": nearest_two(analysis, face), "font": {"size": 14, "weight": 500}},
@@ -113,6 +101,37 @@ def probabilities_chart(analysis: Analysis, face: int) -> go.Figure:
             },
             "yaxis": {"autorange": "reversed", "ticksuffix": "  "},
         },
+    )
+
+
+def small_bars(analysis: Analysis, face: int) -> go.Figure:
+    """The same bars for a column of 150 px and more."""
+    bars = _bars(analysis, face).update(marker_cornerradius=2, textfont_size=11)
+    return go.Figure(
+        bars,
+        layout={
+            "template": TEMPLATE,
+            "height": 165,
+            "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
+            # As above, at small print.
+            "xaxis": {"range": [0, 175], "visible": False},
+            "yaxis": {"autorange": "reversed", "ticksuffix": " ", "tickfont": {"size": 11}},
+        },
+    )
+
+
+def _bars(analysis: Analysis, face: int) -> go.Bar:
+    labels = analysis.predictions.labels
+    probs = analysis.predictions.probs[face].astype(float)
+    return go.Bar(
+        x=100 * probs,
+        y=list(labels),
+        orientation="h",
+        marker={"color": [COLOURS[label] for label in labels], "cornerradius": 3},
+        text=[percent(share) for share in probs],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
     )
 
 

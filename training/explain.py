@@ -33,7 +33,6 @@ from fer_demo.classifier import (
 from fer_demo.saliency import GradientMaps, enlarged, grey_crops, occlusion
 from fer_demo.settings import Settings
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Crops
-from fer_demo.verify import Refused, verify
 from fer_demo.weights import WeightsFolder
 from training.data import DataError, read_split
 from training.faithfulness import (
@@ -51,7 +50,7 @@ from training.faithfulness import (
     ranks,
     road,
 )
-from training.folder import FolderError
+from training.folder import FolderError, verified_folder
 
 DEFAULT = "influence"
 """What the Photo page shows first."""
@@ -255,13 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=500)
     given = parser.parse_args(arguments)
     try:
-        name = given.weights.resolve().name
-        try:
-            weights = WeightsFolder(given.weights, verify(given.weights, name, "local"))
-        except Refused as reason:
-            raise FolderError(
-                f"{given.weights} is not a usable weights folder: {reason}."
-            ) from None
+        weights = verified_folder(given.weights)
         faces = read_split(given.data, "public_test")
         count = min(given.images, len(faces))
         chosen = np.random.default_rng(0).choice(len(faces), count, replace=False)

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from fer_demo.crops import INPUT_MEAN, INPUT_STD
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS_EXPRESSIONS, FERPLUS_HEAD, NUM_LOGITS
+from fer_demo.verify import Refused, verify
+from fer_demo.weights import WeightsFolder
 
 LABEL_NAMES = (
     *(f"fer2013/{name}" for name in EXPRESSIONS),
@@ -169,3 +171,15 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise FolderError(f"{path} has no usable manifest.json: {error!r}.") from None
     network = timm.create_model(f"local-dir:{path.resolve()}", pretrained=True)
     return network.eval().to(memory_format=torch.channels_last), config
+
+
+def verified_folder(path: Path) -> WeightsFolder:
+    """The folder as the app takes it, after the app's own checks.
+
+    Raises:
+        FolderError: it does not pass them.
+    """
+    try:
+        return WeightsFolder(path, verify(path, path.resolve().name, "local"))
+    except Refused as reason:
+        raise FolderError(f"{path} is not a usable weights folder: {reason}.") from None

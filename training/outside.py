@@ -29,10 +29,8 @@ from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.pipeline import analyse
 from fer_demo.settings import Settings
 from fer_demo.types import Photo
-from fer_demo.verify import Refused, verify
-from fer_demo.weights import WeightsFolder
 from training.data import DataError, LabelledFaces, read_split
-from training.folder import FolderError
+from training.folder import FolderError, verified_folder
 from training.votes import ferplus7_label
 
 SIDE = 192
@@ -241,13 +239,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     settings = Settings.from_environment()
     try:
-        try:
-            card = verify(given.weights, given.weights.resolve().name, "local")
-        except Refused as reason:
-            raise FolderError(
-                f"{given.weights} is not a usable weights folder: {reason}."
-            ) from None
-        classifier = load_classifier(WeightsFolder(given.weights, card), settings)
+        weights = verified_folder(given.weights)
+        classifier = load_classifier(weights, settings)
         detector = load_detector(settings)
         splits = [read_split(given.data, name) for name in ("public_test", "train")]
         found = {
@@ -255,8 +248,11 @@ def main(arguments: list[str] | None = None) -> int:
             for name, pictures in kinds(splits, given.images)
         }
         document = {
-            "weights": card.name, "sha256": card.sha256, "detector": detector.name, "kinds": found
-        }  # fmt: skip
+            "weights": weights.card.name,
+            "sha256": weights.card.sha256,
+            "detector": detector.name,
+            "kinds": found,
+        }
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(document, indent=1) + "\n")
     except (DataError, FolderError, OSError) as error:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-import plotly.graph_objects as go
 import streamlit as st
 
-from fer_demo.charts import TEMPLATE, describe_face, finding
-from fer_demo.draw import COLOURS, evidence_scale, overlay, percent
+from fer_demo.charts import describe_face, finding, small_bars
+from fer_demo.draw import evidence_scale, overlay
 from fer_demo.ensemble import read_by
 from fer_demo.errors import FerDemoError
 from fer_demo.types import EXPRESSIONS, Analysis
@@ -123,32 +122,4 @@ def _column(name: str, answer: Analysis, face: int, chosen: str, scale: float) -
         config={"displayModeBar": False},
         alt=describe_face(answer, face),
         width="stretch",
-    )
-
-
-def small_bars(analysis: Analysis, face: int) -> go.Figure:
-    """Bars of the seven probabilities of one face (from 0), for a column of 150 px and more."""
-    labels = analysis.predictions.labels
-    probs = analysis.predictions.probs[face].astype(float)
-    bars = go.Bar(
-        x=100 * probs,
-        y=list(labels),
-        orientation="h",
-        marker={"color": [COLOURS[label] for label in labels], "cornerradius": 2},
-        text=[percent(share) for share in probs],
-        textposition="outside",
-        textfont={"size": 11},
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
-    )
-    return go.Figure(
-        bars,
-        layout={
-            "template": TEMPLATE,
-            "height": 165,
-            "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
-            # Room to the right of 100 for the number at the end of a full bar.
-            "xaxis": {"range": [0, 175], "visible": False},
-            "yaxis": {"autorange": "reversed", "ticksuffix": " ", "tickfont": {"size": 11}},
-        },
     )
