@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from fer_demo.model_charts import (
     FAINT,
+    LEGEND_ABOVE,
     MARK,
     Chart,
     Json,
@@ -73,9 +74,7 @@ def reliability(calibration: Json) -> Chart:
         traces,
         title,
         360,
-        showlegend=True,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        margin={"l": 0, "r": 12, "t": 36, "b": 0},
+        **LEGEND_ABOVE,
         xaxis=percent_axis("Confidence"),
         yaxis=percent_axis("Right"),
     )

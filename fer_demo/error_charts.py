@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from fer_demo.model_charts import MARK, Chart, Json, Row, chart_figure, percent_axis, share
+from fer_demo.model_charts import (
+    LEGEND_ABOVE,
+    MARK,
+    Chart,
+    Json,
+    Row,
+    chart_figure,
+    percent_axis,
+    share,
+)
 
 
 def confusion(result: Json, *, counts: bool) -> Chart:
@@ -151,9 +160,7 @@ def corruptions(result: Json) -> Chart:
         traces,
         title,
         150 + 34 * len(names),
-        showlegend=True,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        margin={"l": 0, "r": 12, "t": 36, "b": 0},
+        **LEGEND_ABOVE,
         xaxis=percent_axis("Accuracy (dotted: clean pictures)"),
         yaxis={"automargin": True, "ticksuffix": "  "},
         shapes=[

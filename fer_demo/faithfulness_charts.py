@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from fer_demo.model_charts import FAINT, MARK, Chart, Json, Row, chart_figure
+from fer_demo.model_charts import FAINT, LEGEND_ABOVE, MARK, Chart, Json, Row, chart_figure
 
 METHOD_NAMES = {
     "influence": "Influence",
@@ -169,9 +169,7 @@ def randomisation(document: Json) -> Chart:
         traces,
         title,
         340,
-        showlegend=True,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        margin={"l": 0, "r": 12, "t": 36, "b": 0},
+        **LEGEND_ABOVE,
         xaxis={"title": {"text": "Random weights, from the last layer down"}, "automargin": True},
         yaxis={"title": {"text": "Rank correlation"}, "range": [-0.4, 1.05], "automargin": True},
         shapes=[

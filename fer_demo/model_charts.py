@@ -37,6 +37,14 @@ def share(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
+LEGEND_ABOVE: dict[str, Any] = {
+    "showlegend": True,
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    "margin": {"l": 0, "r": 12, "t": 36, "b": 0},
+}
+"""For `chart_figure`: a legend in a row of its own above the plot."""
+
+
 def chart_figure(
     traces: Sequence[go.Scatter | go.Heatmap], title: str, height: int, **layout: Any
 ) -> go.Figure:
