@@ -18,6 +18,7 @@ from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD
 from training.augment import augment
 from training.curves import draw_curves
 from training.data import LabelledFaces
+from training.depthwise import use_float32_gradients
 from training.distill import Targets
 from training.objective import (
     bf16_in_hardware,
@@ -56,6 +57,8 @@ class Run:
         pretrained = recipe.init == "imagenet" and not resumes
         network = create_network(recipe, pretrained=pretrained).to(device)
         network = network.to(memory_format=torch.channels_last)
+        if bf16 and device.type == "cpu":
+            use_float32_gradients(network)
         self.ema = ModelEmaV3(network, decay=recipe.ema_decay, use_warmup=True)
         optimizer = create_optimizer_v2(
             network, recipe.optimizer, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
