@@ -47,7 +47,7 @@ class _Float32Gradients(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.settings
         wide = x.float()
-        gradient = gradients[0].float(memory_format=torch.channels_last)
+        gradient = gradients[0].to(torch.float32, memory_format=torch.channels_last)
         d = dilation[0]
         # A dilated kernel of stride 1 is a plain one on d * d interleaved pictures.
         plain = d > 1 and dilation == (d, d) and x.shape == gradient.shape
