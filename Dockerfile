@@ -16,8 +16,9 @@ ENV HOME=/home/user \
 WORKDIR /home/user/app
 
 # torch's CPU build is a tenth of the default one. It changes seldom, so it has a layer of its own.
+# The versions are those of requirements-lock.txt.
 RUN pip install --no-cache-dir --user --index-url https://download.pytorch.org/whl/cpu \
-    "torch>=2.6,<3" "torchvision>=0.21,<1"
+    torch==2.15.0 torchvision==0.29.2
 COPY --chown=1000 requirements.txt .
 RUN pip install --no-cache-dir --user -r requirements.txt
 

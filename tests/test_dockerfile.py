@@ -34,6 +34,14 @@ def test_it_runs_as_user_1000_on_the_port_of_the_front_matter() -> None:
     assert f"STREAMLIT_SERVER_PORT={port}" in TEXT
 
 
+def test_torch_is_the_locked_version_from_the_index_of_cpu_builds() -> None:
+    (step,) = re.findall(r"^RUN pip install .*--index-url (.*?)\n\n?(?=COPY)", TEXT, re.M | re.S)
+    index, *packages = step.replace("\\\n", "").split()
+    assert index == "https://download.pytorch.org/whl/cpu"
+    lock = (ROOT / "requirements-lock.txt").read_text()
+    assert packages == re.findall(r"^(torch==\S+|torchvision==\S+)", lock, re.MULTILINE)
+
+
 def test_what_is_copied_exists_and_is_not_ignored() -> None:
     sources = [
         source
