@@ -67,8 +67,9 @@ def openvino_search(model: Path, threads: int) -> Search:
     )
     steps.input().model().set_layout(openvino.Layout("NCHW"))
     options = {
-        # As for the networks of `classifier`: on some processors the default is bf16.
-        "INFERENCE_PRECISION_HINT": "f32",
+        # Where the processor has it, 1.6 times as fast. It moves landmarks by 0.3 % of a face's
+        # width on average, and costs no accuracy: `python -m training.framing --weights`.
+        "INFERENCE_PRECISION_HINT": "bf16",
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
     }

@@ -37,12 +37,15 @@ def by_opencv(model: Path, rgb: np.ndarray) -> np.ndarray:
 
 
 def assert_same(faces: Faces, rows: np.ndarray, within: float = 0.5) -> None:
+    """To `within` px, or 4 % of a face's width: of candidates for one face that are nearly as good,
+    bfloat16 may prefer another."""
     assert len(faces) == len(rows)
     assert faces.landmarks is not None
+    far = np.maximum(within, 0.04 * rows[:, 2:3])
     corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
     inside = (corners >= faces.xyxy.min(axis=0) - 1) & (corners <= faces.xyxy.max(axis=0) + 1)
-    np.testing.assert_allclose(faces.xyxy[inside], corners[inside], atol=within, rtol=0)
-    np.testing.assert_allclose(faces.landmarks.reshape(-1, 10), rows[:, 4:14], atol=within, rtol=0)
+    assert (np.abs(faces.xyxy - corners) <= far)[inside].all()
+    assert (np.abs(faces.landmarks.reshape(-1, 10) - rows[:, 4:14]) <= far).all()
     np.testing.assert_allclose(faces.score, rows[:, 14], atol=0.01, rtol=0)
 
 
