@@ -65,10 +65,16 @@ def confusion(result: Json, *, counts: bool) -> Chart:
         [cells, targets],
         title,
         90 + 44 * len(names),
-        xaxis={"title": {"text": "The model said"}, "tickangle": -40, "automargin": True},
+        # Given, since the targets' size would widen the axes beyond the cells.
+        xaxis={
+            "title": {"text": "The model said"},
+            "range": [-0.5, len(names) - 0.5],
+            "tickangle": -40,
+            "automargin": True,
+        },
         yaxis={
             "title": {"text": "People said"},
-            "autorange": "reversed",
+            "range": [len(names) - 0.5, -0.5],
             "automargin": True,
             "ticksuffix": " ",
         },

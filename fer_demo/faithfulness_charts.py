@@ -8,7 +8,7 @@ from fer_demo.model_charts import FAINT, LEGEND_ABOVE, MARK, Chart, Json, Row, c
 
 METHOD_NAMES = {
     "influence": "Influence",
-    "evidence": "Exact evidence",
+    "evidence": "Evidence",
     "grad_cam": "Plain Grad-CAM",
     "layer_cam": "LayerCAM",
     "occlusion": "Occlusion",

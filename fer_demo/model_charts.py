@@ -37,10 +37,13 @@ def share(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
+EDGE = 20
+"""Right of a plot, px: half of "100 %", which plotly leaves out where it does not fit."""
+
 LEGEND_ABOVE: dict[str, Any] = {
     "showlegend": True,
     "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    "margin": {"l": 0, "r": 12, "t": 36, "b": 0},
+    "margin": {"l": 0, "r": EDGE, "t": 36, "b": 0},
 }
 """For `chart_figure`: a legend in a row of its own above the plot."""
 
@@ -54,7 +57,7 @@ def chart_figure(
         layout={
             "template": TEMPLATE,
             # Long findings break into lines on a phone; the page writes them above the figure.
-            "margin": {"l": 0, "r": 12, "t": 8, "b": 0},
+            "margin": {"l": 0, "r": EDGE, "t": 8, "b": 0},
             "height": height,
             "meta": {"finding": title},
             **layout,
@@ -73,11 +76,11 @@ def percent_axis(title: str, low: float = 0, high: float = 100) -> dict[str, Any
     }
 
 
-def accuracy(ours: Mapping[str, Json], peers: Sequence[Json], split: str, head: str) -> Chart:
+def accuracy(ours: Mapping[str, tuple[Json, str]], peers: Sequence[Json], head: str) -> Chart:
     """Our models among published figures, best first.
 
     Args:
-        ours: results of one protocol by model.
+        ours: by model, the result of one protocol and the split that it was measured on.
         peers: entries of peers.json.
     """
     entries = [
@@ -89,7 +92,7 @@ def accuracy(ours: Mapping[str, Json], peers: Sequence[Json], split: str, head: 
             "By": "this project",
             "Source": "evaluation.json",
         }
-        for name, result in ours.items()
+        for name, (result, split) in ours.items()
     ] + [
         {
             "Model": peer["name"],
@@ -102,7 +105,7 @@ def accuracy(ours: Mapping[str, Json], peers: Sequence[Json], split: str, head: 
         for peer in peers
     ]
     entries.sort(key=lambda entry: entry["accuracy"])
-    best = max(ours.values(), key=lambda result: result["accuracy"])
+    best, split = max(ours.values(), key=lambda one: one[0]["accuracy"])
     below = sum(peer["accuracy"] < best["accuracy"] for peer in peers)
     title = (
         f"{head}, {split}: {share(best['accuracy'])} ± {share(best['standard_error'])}, "
@@ -202,7 +205,7 @@ def latency(ours: Mapping[str, tuple[Json, float]], peers: Sequence[Json]) -> Ch
         [points],
         title,
         320,
-        margin={"l": 0, "r": 12, "t": 28, "b": 0},
+        margin={"l": 0, "r": EDGE, "t": 28, "b": 0},
         xaxis={
             "title": {"text": "Milliseconds for a photo of 1280 x 720 px (left is faster)"},
             "range": [0, 1.25 * slowest],

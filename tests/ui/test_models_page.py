@@ -20,6 +20,8 @@ from fer_demo.measured import Measured, bundled, peers
 from fer_demo.types import EXPRESSIONS
 from tests.conftest import ROOT
 from tests.measurements import SHA256, write_measurements
+from training.data import read_split
+from training.votes import ferplus7_label
 
 PAGE = ROOT / "fer_demo/ui/models.py"
 SECTIONS = [
@@ -106,9 +108,9 @@ def test_every_chart_states_a_finding_and_has_its_numbers_as_a_table(model: Meas
     assert document is not None
     assert model.calibration is not None
     assert model.bench is not None
-    ours = {"resnet18": model.heads["fer2013"]}
+    ours = {"resnet18": (model.heads["fer2013"], model.split)}
     for chart in (
-        model_charts.accuracy(ours, peers()["fer2013"], "PublicTest", "FER2013"),
+        model_charts.accuracy(ours, peers()["fer2013"], "FER2013"),
         model_charts.latency({"resnet18": (model.bench, 0.63)}, peers()["fer2013"]),
         error_charts.confusion(result, counts=False),
         error_charts.corruptions(result),
@@ -145,7 +147,7 @@ def test_the_verdict_follows_the_intervals(lows: tuple[float, ...], words: str) 
         name: {"mean": 0.2, "low": low, "high": 0.3} for name, low in zip(names, lows, strict=True)
     }
     document = {"gains": {"evidence": {"random": figures}}}
-    assert faithfulness_charts.verdict(document, "evidence") == f"Exact evidence is {words}"
+    assert faithfulness_charts.verdict(document, "evidence") == f"Evidence is {words}"
 
 
 def test_peers_are_named_with_their_sources() -> None:
@@ -199,35 +201,85 @@ def test_figures_of_other_weights_count_as_absent(tmp_path: Path) -> None:
     assert model.faithfulness is None
 
 
-def test_several_models_together_stand_beside_the_single_ones(tmp_path: Path) -> None:
+def measure_together(folder: Path) -> None:
+    """Models a and b, and the two as one."""
     for name in ("a", "b"):
-        write_measurements(tmp_path / name)
-    single = json.loads((tmp_path / "a/evaluation.json").read_text())
-    calibration = json.loads((tmp_path / "a/config.json").read_text())["fer_demo"]
+        write_measurements(folder / name)
+    single = json.loads((folder / "a/evaluation.json").read_text())
+    calibration = json.loads((folder / "a/config.json").read_text())["fer_demo"]
     joint = {
         "members": {"a": SHA256, "b": SHA256}, "temperature": calibration["temperature"],
         "uncertain_below": 0.5, "calibration": calibration["calibration"],
     }  # fmt: skip
-    (tmp_path / "ensemble.json").write_text(json.dumps(joint))
+    (folder / "ensemble.json").write_text(json.dumps(joint))
     single["weights"] = {"a": SHA256, "b": SHA256}
     single["results"] = {"ensemble": single["results"]["a"]}
-    (tmp_path / "evaluation.json").write_text(json.dumps(single))
+    (folder / "evaluation.json").write_text(json.dumps(single))
+
+
+def test_several_models_together_stand_beside_the_single_ones(tmp_path: Path) -> None:
+    measure_together(tmp_path)
     a, b, together = bundled(tmp_path)
     assert (a.name, b.name, together.name) == ("a", "b", "ensemble")
     assert together.heads["fer2013"]["accuracy"] == a.heads["fer2013"]["accuracy"]
     assert together.calibration is not None
-    single["weights"]["a"] = "1" * 64
-    (tmp_path / "evaluation.json").write_text(json.dumps(single))
+    path = tmp_path / "evaluation.json"
+    other = json.loads(path.read_text())
+    other["weights"]["a"] = "1" * 64
+    path.write_text(json.dumps(other))
     assert not bundled(tmp_path)[2].heads
 
 
 def test_the_page_shows_several_models_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    test_several_models_together_stand_beside_the_single_ones(tmp_path)
+    measure_together(tmp_path)
     app = page(tmp_path, monkeypatch)
-    app.selectbox(key="measured-model").set_value("ensemble").run()
+    (table, *_) = app.table
+    assert sorted(table.value["Model"]) == ["Together", "a", "b"]
+    choice = app.selectbox(key="measured-model")
+    choice.set_value("ensemble").run()
     assert not app.exception
+    alone = "This is measured of each model alone. Choose one above."
+    assert alone in [info.value for info in app.info]
+    app.selectbox(key="measured-model").set_value("a").run()
+    assert not app.info
+
+
+def test_the_best_model_comes_first_and_its_own_figures_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, right in (("a", 0.5), ("b", 0.7)):
+        write_measurements(tmp_path / name)
+        path = tmp_path / name / "evaluation.json"
+        document = json.loads(path.read_text())
+        document["results"][name]["ferplus7"]["accuracy"] = right
+        path.write_text(json.dumps(document))
+    app = page(tmp_path, monkeypatch)
+    assert app.selectbox(key="measured-model").value == "b"
+    assert list(app.table[0].value["Model"]) == ["b", "a"]
+    clean = "against {} on the clean pictures"
+    assert clean.format(model_charts.share(0.7, 0)) in text(app)
+    app.selectbox(key="measured-model").set_value("a").run()
+    assert clean.format(model_charts.share(0.5, 0)) in text(app)
+
+
+def test_a_model_measured_elsewhere_says_where(model: Measured) -> None:
+    ours = {"one": (model.heads["fer2013"], "PublicTest"), "two": (model.heads["fer2013"], "mine")}
+    chart = model_charts.accuracy(ours, peers()["fer2013"], "FER2013")
+    where = {row["Model"]: row["Measured on"] for row in chart.table}
+    assert where["one (this app)"] == "PublicTest"
+    assert where["two (this app)"] == "mine"
+
+
+def test_the_share_on_which_the_labels_agree_is_what_the_data_say(
+    fer2013: Path, measurements: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = read_split(fer2013, "public_test")
+    agree = float((faces.label == ferplus7_label(faces.votes)).mean())
+    assert f"agree on only {model_charts.share(agree, 0)} of" in text(
+        page(measurements, monkeypatch)
+    )
 
 
 def test_another_heat_map_is_judged_at_a_click(

@@ -1,0 +1,114 @@
+"""How good the models are: a section of the Models page, of all of them side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from fer_demo import model_charts
+from fer_demo.ensemble import ENSEMBLE
+from fer_demo.measured import HEADS, Json, Measured, peers
+from fer_demo.model_charts import Row, share
+from fer_demo.ui.figures import missing, section, show, table
+
+SHOWN = "ferplus7"
+"""The protocol of the head that the app shows."""
+
+PROTOCOLS = {"fer2013": "FER2013", "ferplus8": "FER+ 8", SHOWN: "FER+ 7"}
+
+
+def title_of(name: str) -> str:
+    """A name of `Measured` as people read it."""
+    return "Together" if name == ENSEMBLE else name
+
+
+def accuracy(model: Measured) -> float:
+    """By the labels that the app shows; 0 where it was not measured."""
+    return float(model.heads.get(SHOWN, {}).get("accuracy", 0))
+
+
+def how_good(models: list[Measured]) -> None:
+    """The accuracies, among published ones, and the speed.
+
+    Args:
+        models: the best first.
+    """
+    section("How good")
+    measured = [model for model in models if model.heads]
+    if not measured:
+        missing("Accuracy", "python -m training.evaluate")
+        return
+    _accuracies(measured)
+    published = peers()
+    for head, name in (("fer2013", "FER2013"), ("ferplus8", "FER+")):
+        ours = {
+            title_of(model.name): (model.heads[head], model.split)
+            for model in measured
+            if head in model.heads
+        }
+        if ours:
+            chart = model_charts.accuracy(ours, published[head], name)
+            note = (
+                "Filled: this app. Open: published figures, mostly on PrivateTest, whose figures "
+                "are as a rule a little higher than those on PublicTest."
+            )
+            show(chart, f"accuracy-{head}", note)
+            sources = ", ".join(
+                f"[{peer['name']}]({peer['url']}), by {peer['measured_by']}"
+                for peer in published[head]
+            )
+            st.caption(f"Sources: {sources}.")
+    _how_fast(measured, published["fer2013"])
+
+
+def _accuracies(measured: list[Measured]) -> None:
+    """A column for each set of labels, so that it stands on a phone; the rest is a click away."""
+    st.markdown("The share of faces named as labelled, ± its standard error:")
+    rows: list[Row] = []
+    for model in measured:
+        figures = {name: _figure(model.heads.get(head)) for head, name in PROTOCOLS.items()}
+        rows.append({"Model": title_of(model.name), **figures})
+    table(rows)
+    st.caption(
+        "FER+ 8: eight classes, a strict majority of ten votes. FER+ 7: the seven classes that "
+        "this app shows, most votes. Figures on different labels are never mixed."
+    )
+    with st.expander("Which labels, how many pictures, and macro F1"):
+        table(
+            [
+                {
+                    "Model": title_of(model.name),
+                    "Labels": HEADS.get(head, head),
+                    "Pictures": f"{result['n']}, {model.split}",
+                    "Macro F1": share(result["macro_f1"]),
+                }
+                for model in measured
+                for head, result in model.heads.items()
+            ]
+        )
+
+
+def _figure(result: Json | None) -> str:
+    if result is None:
+        return "not measured"
+    error = f"{100 * result['standard_error']:.1f}"
+    return f"{share(result['accuracy'])} ±\N{NO-BREAK SPACE}{error}"
+
+
+def _how_fast(models: list[Measured], published: list[dict[str, Any]]) -> None:
+    timed = {
+        title_of(model.name): (model.bench, model.heads["fer2013"]["accuracy"])
+        for model in models
+        if model.bench is not None and "fer2013" in model.heads
+    }
+    if not timed:
+        missing("Speed", "python -m fer_demo bench --json")
+        return
+    threads = next(iter(timed.values()))[0]["threads"]
+    note = (
+        f"From the file's bytes to the result, on {threads} processor threads, by one command on "
+        "one machine. Filled: this app. Models that it did not time are not drawn. Accuracy as "
+        "above: published figures are PrivateTest's."
+    )
+    show(model_charts.latency(timed, published), "latency", note)
