@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fer_demo.answers import Answers, Rate, Trade
+from fer_demo.answers import ENOUGH, Answers, Rate, Trade
 from fer_demo.classifier import Classifier
 from fer_demo.ensemble import Ensemble
 from fer_demo.types import Analysis
@@ -27,24 +27,35 @@ def like_this(analysis: Analysis, answers: Answers | None, face: int) -> None:
     """Under a face's finding: how often such answers were right on the test pictures."""
     if answers is None:
         return
+    said, counted = record(analysis, answers, face)
+    if said:
+        st.caption(said, help=counted)
+
+
+def record(analysis: Analysis, answers: Answers, face: int) -> tuple[str, str | None]:
+    """How often answers like that for a face (from 0) were right, and what exactly was counted.
+
+    The first is "" where nothing like it was ever answered.
+    """
     if analysis.warnings[face]:
-        st.caption("Unlike the test pictures, so how often this is right is not known.")
-        return
+        return "Unlike the test pictures, so how often this is right is not known.", None
     label = analysis.predictions.labels[int(analysis.predictions.top[face])]
     rate = answers.like(label, float(analysis.predictions.confidence[face]))
     if rate is None:
-        return
-    said = f"Right {often(rate)} on the test pictures"
-    if label in answers.mistaken:
-        said += f"; where {label} was wrong, mostly {answers.mistaken[label][0]}"
-    st.caption(f"{said}.", help=_counted(rate))
+        return "", None
+    who = f'"{label.capitalize()}"' if rate.label else "Any answer"
+    said = f"{who} at this confidence: right on {often(rate)} test pictures."
+    if label in answers.mistaken and sum(n for _, n in answers.counts[label]) >= ENOUGH:
+        wrong = "If wrong" if rate.label else f'If "{label}" is wrong'
+        said += f" {wrong}, most often {answers.mistaken[label][0]}."
+    return said, _counted(rate)
 
 
 def often(rate: Rate) -> str:
-    """ "96 times in 100", or counted out where there are few answers."""
+    """ "96 in 100", or counted out where there are few answers: "24 of 33"."""
     if rate.n < MANY:
-        return f"{rate.right} times in {rate.n}"
-    return f"{min(99, round(100 * rate.right / rate.n))} times in 100"
+        return f"{rate.right} of {rate.n}"
+    return f"{min(99, round(100 * rate.right / rate.n))} in 100"
 
 
 def _counted(rate: Rate) -> str:

@@ -158,7 +158,8 @@ def test_a_face_without_landmarks_has_no_regions(app):
 
 
 def test_beside_a_prediction_stands_how_often_such_answers_were_right(one):
-    assert "Right 80 times in 100 on the test pictures" in captions(one)
+    (said,) = [words for words in captions(one).splitlines() if "at this confidence" in words]
+    assert '" at this confidence: right on 80 in 100 test pictures.' in said
 
 
 def test_moving_the_certainty_shows_both_figures_and_changes_the_answers(one):
