@@ -27,7 +27,8 @@ HOW = """
 4. The heat map shows what each place brings to the expression's score, against the same face
    blurred. Purple places speak for the expression, teal ones against it. Other maps can be chosen,
    among them the network's own last sum, place by place, whose mean plus a constant is the score,
-   exactly; live video shows that one. The Models page tells how faithful each of them is.
+   exactly; live video shows that one. Where several models answer together, their maps are
+   averaged, and no sum is exact. The Models page tells how faithful each of them is.
 """
 
 LIMITS = f"""

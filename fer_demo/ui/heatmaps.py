@@ -7,7 +7,7 @@ expressions where one run serves them all. It then stays with the picture.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from fer_demo.classifier import load_network
 from fer_demo.draw import colour_bar
-from fer_demo.ensemble import average_evidence
+from fer_demo.ensemble import ENSEMBLE, EVIDENCE_NAME, average_evidence
 from fer_demo.faithfulness_charts import worth
 from fer_demo.measured import faithfulness_of
 from fer_demo.saliency import (
@@ -42,6 +42,8 @@ class Method:
     places: str
     """Of the grid that is computed."""
     signed: bool = True
+    of_several: str = ""
+    """What `shows` is of several models together, where that is something else."""
 
 
 METHODS = {
@@ -52,10 +54,11 @@ METHODS = {
         "24 x 24 places, each of them a soft patch",
     ),
     "evidence": Method(
-        "Exact evidence",
-        "The network's own last sum, place by place; signed Grad-CAM. Coarse.",
+        "Evidence",
+        "The network's own last sum, place by place, exactly; signed Grad-CAM. Coarse.",
         "Free: it comes with the answer.",
         "{width} x {height} places",
+        of_several="Each network's own last sum, place by place; signed Grad-CAM. Coarse.",
     ),
     "layer_cam": Method(
         "LayerCAM",
@@ -72,6 +75,9 @@ METHODS = {
     ),
 }
 """The first is the default."""
+
+ASKED_TOGETHER = "occlusion"
+"""Tries out what several models say as one; of every other method their maps are averaged."""
 
 NOTHING, RUNNER_UP = "no other", "the nearest other"
 
@@ -126,16 +132,31 @@ def look_controls(picture: Picture, analysis: Analysis) -> tuple[Look, float]:
         maps_of(picture, analysis, look, every, analysis.predictions.top, progress)
     )
     with legend:
-        _legend(look, scale)
+        _legend(look, scale, analysis.model)
     return look, scale
 
 
+def described(method: str, model: str) -> Method:
+    """A method as it works for a model: of several together most maps are an average of theirs.
+
+    Its name stays, since links hold it.
+    """
+    plain = METHODS[method]
+    if model != ENSEMBLE:
+        return plain
+    shows = plain.of_several or plain.shows
+    if method != ASKED_TOGETHER:
+        shows = f"{shows} {EVIDENCE_NAME.capitalize()}."
+    return replace(plain, shows=shows, costs=plain.costs.replace("a face", "a face and model"))
+
+
 def _map_controls(model: str) -> tuple[str, str, bool, bool]:
+    methods = [described(name, model) for name in METHODS]
     method = st.radio(
         "What the map shows",
         list(METHODS),
         format_func=lambda name: METHODS[name].name,
-        captions=[f"{method.shows} {method.costs}" for method in METHODS.values()],
+        captions=[f"{method.shows} {method.costs}" for method in methods],
         key="map-method",
         bind="query-params",
     )
@@ -164,12 +185,14 @@ def _map_controls(model: str) -> tuple[str, str, bool, bool]:
     return method, against or NOTHING, grid, regions
 
 
-def _legend(look: Look, scale: float) -> None:
-    method = METHODS[look.method]
+def _legend(look: Look, scale: float, model: str) -> None:
+    method = described(look.method, model)
     st.markdown(
         f":small[{method.name}]",
         help=f"{method.shows} In logits, on one scale for the whole picture.",
     )
+    if model == ENSEMBLE and look.method != ASKED_TOGETHER:
+        st.caption(EVIDENCE_NAME)
     ends = "teal speaks against the expression, purple for it, clear for neither"
     st.image(
         colour_bar(signed=look.signed),
@@ -247,7 +270,7 @@ def _known(
 def _compute(model: str, method: str, crop: np.ndarray, k: int) -> list[tuple[int, Maps]]:
     """(expression, map) of one face; all seven where one run finds them."""
     crops = grey_crops(crop[None])
-    if method == "occlusion":
+    if method == ASKED_TOGETHER:
         return list(enumerate(occlusion(resources.classifier(model), crops)[0]))
     networks = [_gradient_maps(name) for name in resources.members(model)]
     find = GradientMaps.influence if method == "influence" else GradientMaps.layer_cam
