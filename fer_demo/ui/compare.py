@@ -5,43 +5,62 @@ Each model reads the same crops once; its answer is kept with the picture's othe
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 
 import streamlit as st
 
 from fer_demo.charts import describe_face, finding, small_bars
 from fer_demo.draw import evidence_scale, overlay
-from fer_demo.ensemble import read_by
+from fer_demo.ensemble import ENSEMBLE, read_by
 from fer_demo.errors import FerDemoError
 from fer_demo.types import EXPRESSIONS, Analysis
 from fer_demo.ui import resources
 from fer_demo.ui.gallery import Picture, Question
 from fer_demo.ui.origin import short_name
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 OPACITY = 0.6
 """Of the evidence over the crop: what the cards open with."""
 
 
 @st.fragment
-def compare(picture: Picture, question: Question) -> None:
-    """One face of the picture, through every model."""
+def compare(picture: Picture, question: Question, limit: float) -> None:
+    """One face of the picture, through every model.
+
+    Args:
+        limit: the confidence below which the model of `question` is to be uncertain, as the picture
+            beside the comparison shows it; the others keep their own.
+    """
     try:
         with st.spinner("Asking each model"):
             answers = _answers(picture, question)
+            together = resources.ensemble()
     except FerDemoError as error:
         st.error(str(error), icon=":material/error:")
         return
+    if question.model in answers:
+        answers[question.model] = replace(answers[question.model], uncertain_below=limit)
+    joint = replace(
+        next(iter(answers.values())),
+        predictions=together.combine([answer.predictions for answer in answers.values()]),
+        uncertain_below=limit if question.model == ENSEMBLE else together.uncertain_below,
+    )
     face, chosen = _choices(picture, picture.analyses[question])
     with st.container(key="verdict"):
-        st.text(f"{verdict(answers, face)} {_together(answers, face)}")
+        st.text(f"{verdict(answers, face)} {_together(joint, face)}")
     scale = max(evidence_scale(answer) for answer in answers.values())
     # Two stand side by side on a phone, too; more would be too narrow there.
     columns = st.columns(len(answers), gap="small", wrap=len(answers) > 2)
     for column, (name, answer) in zip(columns, answers.items(), strict=True):
-        with column, st.container(border=True, gap="xsmall", key=f"model-{short_name(name)}"):
+        key = f"model-{short_name(name)}"
+        with column, st.container(border=True, gap="xsmall", key=key, height="stretch"):
             _column(name, answer, face, chosen, scale)
-    st.caption(f"Purple places speak for {chosen}, teal ones against it, on one scale.")
+    st.caption(
+        f"The evidence of each model's last layer: purple places speak for {chosen}, teal ones "
+        "against it, on one scale."
+    )
 
 
 def verdict(answers: Mapping[str, Analysis], face: int) -> str:
@@ -63,13 +82,8 @@ def verdict(answers: Mapping[str, Analysis], face: int) -> str:
     return f"{sentence} {who} {'is' if len(doubtful) == 1 else 'are'} uncertain."
 
 
-def _together(answers: Mapping[str, Analysis], face: int) -> str:
+def _together(joint: Analysis, face: int) -> str:
     """What the models say as one."""
-    all_models = resources.ensemble()
-    predictions = all_models.combine([answer.predictions for answer in answers.values()])
-    first = next(iter(answers.values()))
-    limit = all_models.uncertain_below
-    joint = dataclasses.replace(first, predictions=predictions, uncertain_below=limit)
     said = finding(joint, face)
     verb = "are" if joint.is_uncertain(face) else "say"
     return f"Together they {verb} {said[0].lower()}{said[1:]}."
@@ -79,7 +93,7 @@ def _answers(picture: Picture, question: Question) -> dict[str, Analysis]:
     """What each model says of the faces; only what is not known yet is computed."""
     shown, answers = picture.analyses[question], {}
     for name in resources.models():
-        asked = dataclasses.replace(question, model=name)
+        asked = replace(question, model=name)
         if asked not in picture.analyses:
             picture.keep(asked, read_by(resources.classifier(name), shown))
         answers[name] = picture.analyses[asked]
@@ -115,7 +129,8 @@ def _column(name: str, answer: Analysis, face: int, chosen: str, scale: float) -
         alt=f"Face {face + 1} with the evidence of {short_name(name)} for {chosen}.",
     )
     # Below the picture: a long one must not push it out of line with its neighbours.
-    st.markdown(f"**{finding(answer, face)}**")
+    # Narrow: a line may not break between a number and its sign.
+    st.markdown(f"**{finding(answer, face).replace(' %', NO_BREAK + '%')}**")
     st.plotly_chart(
         small_bars(answer, face),
         key=f"compare-bars-{name}",

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from fer_demo import log
 from fer_demo.answers import Answers
+from fer_demo.ensemble import ENSEMBLE
 from fer_demo.errors import Busy, FerDemoError
 from fer_demo.export import annotated_png, to_csv, to_json, to_record, to_zip
 from fer_demo.faces import DEFAULT_THRESHOLD
@@ -103,6 +104,7 @@ def _settings() -> tuple[str | None, float]:
                 bind="query-params",
                 format_func=title,
                 width=260,
+                help=f"{title(ENSEMBLE)}: the mean of the models' probabilities.",
             )
         with st.popover("Advanced", icon=":material/tune:"):
             threshold = st.slider(
@@ -193,7 +195,7 @@ def _results(
             st.info(detector.notice, icon=":material/info:")
         question = picture.question(model, threshold)
         if len(analysis) and _comparing():
-            compare(picture, question)
+            compare(picture, question, analysis.uncertain_below)
         elif len(analysis):
             cards(picture, question, analysis, answers, pager)
         elif not st.session_state.get("marking"):

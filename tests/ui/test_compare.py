@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from fer_demo import weights
+from fer_demo.ensemble import EVIDENCE_NAME
 from fer_demo.types import EXPRESSIONS
 from fer_demo.ui import resources
 from fer_demo.ui.compare import verdict
 from fer_demo.ui.origin import title
 from tests.analyses import HAPPY, SAD_OR_NEUTRAL, made_analysis
+from tests.factories import write_weights_folder
+from tests.measurements import write_measurements
 
 SAD = SAD_OR_NEUTRAL
 
@@ -100,6 +104,62 @@ def test_all_models_answer_as_one(app: AppTest):
     assert analysis.uncertain_below == 1.0, "never measured together: the more careful of the two"
     line = "Weights: sure, bundled with this app; doubtful, bundled with this app."
     assert line in [caption.value for caption in app.caption]
+
+
+def test_maps_of_all_models_are_called_an_average_and_not_exact(app: AppTest):
+    def claims() -> tuple[bool, bool]:
+        said = app.radio(key="map-method").proto.captions
+        averaged = EVIDENCE_NAME in [caption.value for caption in app.caption]
+        return averaged, any("exactly" in words for words in said)
+
+    app.query_params["example"] = "one"
+    app.run()
+    assert claims() == (False, True)
+    app.selectbox(key="model").set_value("ensemble").run()
+    assert claims() == (True, False)
+    app.radio(key="map-method").set_value("evidence").run()
+    assert claims() == (True, False)
+    app.radio(key="map-method").set_value("occlusion").run()
+    assert claims() == (False, False), "what they say together was tried out"
+
+
+@pytest.fixture
+def measured_together(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """Two models that were measured as one, better than each; the names with their weights."""
+    write_measurements(tmp_path / "made", ())
+    made = json.loads((tmp_path / "made/config.json").read_text())["fer_demo"]
+    sha256 = {}
+    for seed, name in enumerate(("a", "b")):
+        folder = write_weights_folder(
+            tmp_path / "weights" / name,
+            seed=seed,
+            config=lambda config: config["fer_demo"].update(calibration=made["calibration"]),
+        )
+        manifest = json.loads((folder / "manifest.json").read_text())
+        sha256[name] = manifest["files"]["model.safetensors"]["sha256"]
+    document = {
+        "members": sha256, "accuracy": {"a": 0.7, "b": 0.6, "ensemble": 0.8},
+        "temperature": made["temperature"], "uncertain_below": 0.999,
+        "calibration": made["calibration"],
+    }  # fmt: skip
+    (tmp_path / "weights/ensemble.json").write_text(json.dumps(document))
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path / "weights")
+    return sha256
+
+
+def test_the_better_ensemble_opens_the_page_and_its_certainty_is_the_comparisons_too(
+    app: AppTest, measured_together: dict[str, str]
+):
+    app.query_params.update({"example": "one", "compare": "true"})
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="model").value == "ensemble"
+    assert [text for text in app.text if "Together they are uncertain: " in text.value]
+    (slider,) = app.select_slider
+    slider.set_value(0.0).run()
+    assert [text for text in app.text if "Together they say " in text.value]
 
 
 def test_more_than_two_are_all(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
