@@ -21,6 +21,7 @@ from fer_demo.ui import live_shared, resources
 from fer_demo.ui.gallery import forget_upload, gallery
 from fer_demo.ui.layout import notice
 from fer_demo.ui.live_panel import Outcome, panel
+from fer_demo.ui.origin import short_name
 
 VIDEO = "live-video"
 PREDICTED = "the predicted one"
@@ -177,7 +178,7 @@ def _controls() -> None:
             chosen = st.selectbox("Evidence for", (PREDICTED, *EXPRESSIONS), key="live-class")
             name = names[0]
             if len(names) > 1:
-                name = st.selectbox("Model", names, key="live-model")
+                name = st.selectbox("Model", names, key="live-model", format_func=short_name)
     try:
         classifier = resources.classifier(name)
     except FerDemoError as error:

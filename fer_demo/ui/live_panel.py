@@ -17,6 +17,7 @@ from fer_demo.live.charts import bars, rolling, shares, shares_in_words, strips,
 from fer_demo.live.recording import Timeline
 from fer_demo.live.session import MAX_MOMENTS, LiveSession, Seen, Status
 from fer_demo.ui import live_shared
+from fer_demo.ui.origin import short_name
 
 CONNECT_SECONDS = 12.0
 """After this long without a frame the connection is given up; people wait no longer than 15 s."""
@@ -145,7 +146,7 @@ def _live(session: LiveSession, status: Status) -> None:
         config=CHART_CONFIG,
         alt=f"Probabilities of person {person} over the last minute.",
     )
-    st.caption(f"Model: {session.ask.classifier.name}")
+    st.caption(f"Model: {short_name(session.ask.classifier.name)}")
 
 
 def _keep(session: LiveSession) -> None:
