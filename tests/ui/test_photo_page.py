@@ -8,10 +8,9 @@ from streamlit import config
 from streamlit.runtime.secrets import Secrets
 from streamlit.testing.v1 import AppTest
 
-from fer_demo import weights
+from fer_demo import pipeline, weights
 from fer_demo.types import EXPRESSIONS
 from fer_demo.ui import gallery as gallery_module
-from fer_demo.ui import photo as photo_module
 from fer_demo.ui import resources
 from fer_demo.ui.layout import NOTICE, NOTICE_TITLE
 from fer_demo.ui.picture import add_box
@@ -124,12 +123,26 @@ def test_uncertain_is_said_with_the_two_nearest(one):
     assert " or " in headings(one)[0]
 
 
-def test_picking_a_class_or_moving_a_slider_never_runs_the_network(one, monkeypatch):
-    def refuse(*args, **kwargs):
+@pytest.fixture
+def analysed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which model reads a picture from now on."""
+    read = []
+    analyse = pipeline.analyse
+
+    def watch(photo, detector, classifier, **options):
+        read.append(classifier.name)
+        return analyse(photo, detector, classifier, **options)
+
+    monkeypatch.setattr(pipeline, "analyse", watch)  # a page is run anew, and imports it
+    return read
+
+
+def test_picking_a_class_or_moving_a_slider_reads_no_face_again(analysed, one, monkeypatch):
+    def refuse(*_: object) -> None:
         raise AssertionError("the network ran")
 
+    assert analysed == ["sure"]
     monkeypatch.setattr(resources.classifier("sure"), "predict", refuse)
-    monkeypatch.setattr(photo_module, "analyse", refuse)
     other = next(x for x in EXPRESSIONS if f"the evidence for {x}." not in "".join(alts(one)))
     one.button_group(key="face1").set_value(other).run()
     assert f"Face 1 with the evidence for {other}." in alts(one)
@@ -137,6 +150,7 @@ def test_picking_a_class_or_moving_a_slider_never_runs_the_network(one, monkeypa
     one.toggle(key="grey").set_value(True).run()
     assert not one.exception
     assert f"Face 1 with the evidence for {other}." in alts(one)
+    assert analysed == ["sure"]
 
 
 def test_a_choice_of_class_is_not_kept_for_another_answer(one):
@@ -146,12 +160,12 @@ def test_a_choice_of_class_is_not_kept_for_another_answer(one):
     assert f"Face 1 with the evidence for {EXPRESSIONS[top]}." in alts(one)
 
 
-def test_going_back_to_a_setting_computes_nothing(one, monkeypatch):
+def test_going_back_to_a_setting_computes_nothing(analysed, one):
     first = headings(one)
     one.selectbox(key="model").set_value("doubtful").run()
-    monkeypatch.setattr(photo_module, "analyse", None)
     one.selectbox(key="model").set_value("sure").run()
     assert headings(one) == first
+    assert analysed == ["sure", "doubtful"]
 
 
 def test_results_survive_a_change_of_page_and_a_rerun_until_clear(one):
