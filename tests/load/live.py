@@ -1,36 +1,18 @@
-"""Load on the live page, by hand: `python -m tests.load.live cycles|stream|two [--minutes 10]`.
-
-Visitors speak Streamlit's protocol and WebRTC (`benchmarks/visitor.py`). Each run starts an app of
-its own and prints what the bars of issue 6 ask for.
-
-    cycles  200 starts and stops, half of them by killing the tab: threads and memory before, after
-    stream  one stream for --minutes: memory slope, p95 age of the boxes on show
-    two     two streams at once and photos meanwhile: frames a second each, p95 age, foreign people
-"""
+"""L2, L3 and two streams at once: visitors of the Live page, who speak WebRTC too."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import re
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
 
 from benchmarks.visitor import Film, Visitor
-from tests.conftest import ROOT
-from tests.ui.live_app import serve
+from tests.load.bars import FAILURES, Bar, memory
 
-YUNET = "hub/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 LIVE = re.compile(r"\*\*Live:\*\* (\d+) frames/s, (\d+) ms delay")
-
-
-def state(process: psutil.Process) -> tuple[int, float]:
-    """Threads, and resident memory in MB."""
-    return process.num_threads(), process.memory_info().rss / 1e6
 
 
 def rate_and_delay(visitor: Visitor) -> tuple[float, float] | None:
@@ -42,107 +24,100 @@ def rate_and_delay(visitor: Visitor) -> tuple[float, float] | None:
 
 
 async def one_cycle(url: str, politely: bool) -> None:
+    """START, a few frames, and STOP or a killed tab."""
     visitor = await Visitor(url, page="live").__aenter__()
-    await visitor.start(Film(1))
-    await visitor.until(lambda: visitor.received > 2, 120)
-    if politely:
-        await visitor.stop()
-        await visitor.until(lambda: visitor.says("**Ended:**"), 60)
-    await visitor.leave(politely)
+    try:
+        await visitor.start(Film(1))
+        await visitor.until(lambda: visitor.received > 2, 120)
+        if politely:
+            await visitor.stop()
+            await visitor.until(lambda: visitor.says("**Ended:**"), 60)
+    finally:
+        await visitor.leave(politely)
 
 
-async def cycles(url: str, process: psutil.Process, count: int) -> None:
-    """Threads and memory after warming up, and after `count` starts and stops."""
+async def l2(url: str, process: psutil.Process, cycles: int, settle: float = 150.0) -> list[Bar]:
+    """So many starts and stops, every other one by killing the tab.
+
+    Args:
+        settle: seconds until the sessions of killed tabs have been given up; that takes 120.
+    """
     for _ in range(4):
         await one_cycle(url, True)
     await asyncio.sleep(10)
-    threads, memory = state(process)
-    print(f"before: {threads} threads, {memory:.0f} MB", flush=True)
-    for k in range(count):
-        await one_cycle(url, politely=k % 2 == 0)
-        if k % 20 == 19:
-            print(
-                f"{k + 1:>4}: {state(process)[0]} threads, {state(process)[1]:.0f} MB", flush=True
-            )
-    # A killed tab's session is given up after two minutes.
-    await asyncio.sleep(150)
-    after, more = state(process)
-    print(f"after: {after} threads ({after - threads:+d}), {more:.0f} MB ({more - memory:+.0f})")
+    threads, before, failures = process.num_threads(), memory(process), 0
+    for number in range(cycles):
+        try:
+            await one_cycle(url, politely=number % 2 == 0)
+        except FAILURES as error:
+            print(f"L2 failure: {error!r}")
+            failures += 1
+    await asyncio.sleep(settle)
+    more, grown = process.num_threads() - threads, memory(process) - before
+    return [
+        Bar("L2 failures: 0", f"{failures} of {cycles} starts", not failures),
+        Bar("L2 threads: ± 2", f"{threads} before, {more:+d} after", abs(more) <= 2),
+        Bar("L2 memory: +50 MB", f"{before:.0f} MB before, {grown:+.0f} after", grown <= 50),
+    ]
 
 
-async def stream(url: str, process: psutil.Process, minutes: float) -> None:
-    """Memory slope and p95 of the delay over one stream; it is started again when it ends."""
+async def l3(url: str, process: psutil.Process, minutes: float, warm_up: float = 60.0) -> list[Bar]:
+    """One stream, started again where it ends by itself.
+
+    Args:
+        warm_up: seconds before memory is looked at.
+    """
     samples: list[tuple[float, float]] = []
     delays: list[float] = []
     start = time.monotonic()
     async with Visitor(url, page="live") as visitor:
-        while time.monotonic() - start < 60 * minutes:
+        while (now := time.monotonic() - start) < 60 * minutes + warm_up:
             if visitor.peer is None:
                 await visitor.start(Film(1))
-                await visitor.until(lambda: visitor.says("**Live:**"), 60)
+                await visitor.until(lambda: visitor.says("**Live:**"))
             await asyncio.sleep(1)
-            if time.monotonic() - start > 30:
-                samples.append((time.monotonic() - start, state(process)[1]))
-            if now := rate_and_delay(visitor):
-                delays.append(now[1])
+            if now > warm_up:
+                samples.append((now / 60, memory(process)))
+            if status := rate_and_delay(visitor):
+                delays.append(status[1])
         await visitor.stop()
-    seconds, memory = np.array(samples).T
-    slope = np.polyfit(seconds / 3600, memory, 1)[0]
-    print(f"{minutes:g} min: {slope:+.1f} MB/h, p95 delay {np.percentile(delays, 95):.0f} ms")
+    times, used = np.array(samples).T
+    grown = np.polyfit(times, used, 1)[0] * minutes
+    p95 = float(np.percentile(delays, 95))
+    return [
+        # In less than an hour 5 MB an hour are too little to be told from noise.
+        Bar("L3 memory: +5 MB in an hour", f"{grown:+.1f} MB in {minutes:g} minutes", grown <= 5),
+        Bar("L3 p95 delay: 300 ms", f"{p95:.0f} ms", p95 <= 300),
+    ]
 
 
-async def two(url: str, seconds: float = 30.0) -> None:
-    """Two streams of one and of three people, and a visitor of the Photo page."""
+async def two(url: str, _: psutil.Process, seconds: float) -> list[Bar]:
+    """Two streams of one and of three people, and a visitor of the Photo page each ten seconds."""
     async with Visitor(url, page="live") as one, Visitor(url, page="live") as three:
         await one.start(Film(1))
         await three.start(Film(3))
         await one.until(lambda: one.received > 10, 120)
         await three.until(lambda: three.received > 10, 120)
-        rates: dict[str, list[float]] = {"one": [], "three": []}
-        delays: dict[str, list[float]] = {"one": [], "three": []}
-        foreign = 0
-        start, photos = time.monotonic(), 0
-        while time.monotonic() - start < seconds:
+        found: dict[Visitor, list[tuple[float, float]]] = {one: [], three: []}
+        foreign = photos = 0
+        start = time.monotonic()
+        while (now := time.monotonic() - start) < seconds:
             await asyncio.sleep(1)
-            for name, visitor in (("one", one), ("three", three)):
-                if now := rate_and_delay(visitor):
-                    rates[name].append(now[0])
-                    delays[name].append(now[1])
+            for visitor, figures in found.items():
+                if status := rate_and_delay(visitor):
+                    figures.append(status)
             foreign += one.says("2 people in view") or one.says("3 people in view")
-            if (time.monotonic() - start) // 10 > photos:
+            if now // 10 > photos:
                 photos += 1
                 async with Visitor(url, query="example=several") as photo:
-                    await photo.until(lambda p=photo: "plotly_chart" in p.kinds, 60)
-        for name in rates:
-            print(
-                f"{name}: {np.median(rates[name]):.0f} frames/s, "
-                f"p95 delay {np.percentile(delays[name], 95):.0f} ms"
-            )
-        print(f"{photos} photos meanwhile; foreign people seen {foreign} times")
+                    await photo.until(lambda p=photo: "plotly_chart" in p.kinds)
         await one.stop()
         await three.stop()
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("cycles", "stream", "two"))
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
-    given = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve(Path(folder), given.shared / YUNET) as (url, process),
-    ):
-        watched = psutil.Process(process.pid)
-        if given.what == "cycles":
-            asyncio.run(cycles(url, watched, given.count))
-        elif given.what == "stream":
-            asyncio.run(stream(url, watched, given.minutes))
-        else:
-            asyncio.run(two(url))
-
-
-if __name__ == "__main__":
-    main()
+    rates = [float(np.median([rate for rate, _ in figures])) for figures in found.values()]
+    p95 = float(np.percentile([delay for figures in found.values() for _, delay in figures], 95))
+    said = f"{rates[0]:.0f} with one person, {rates[1]:.0f} with three, {photos} photos meanwhile"
+    return [
+        Bar("Two streams: 12 frames/s each", said, min(rates) >= 12),
+        Bar("Two streams p95 delay: 250 ms", f"{p95:.0f} ms", p95 <= 250),
+        Bar("Two streams, foreign people: 0", f"seen {foreign} times", foreign == 0),
+    ]

@@ -1,0 +1,90 @@
+"""The bars of load: `python -m tests.load --short` (30 minutes at most) or `--full` (2 hours).
+
+Each part has a server of its own. At the end a table of bar, figure, pass or fail is printed; the
+exit status is 1 if one failed. `--smoke` takes minutes and shows only that all parts run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.conftest import ROOT
+from tests.load import live, photo
+from tests.load.bars import Bar
+from tests.load.server import serve
+
+YUNET = "hub/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A load, and what it is given at each size."""
+
+    run: Callable[..., Coroutine[Any, Any, list[Bar]]]
+    smoke: tuple[float, ...]
+    short: tuple[float, ...]
+    full: tuple[float, ...]
+
+
+PARTS = {
+    "C1": Part(photo.c1, smoke=(4, 0.2), short=(20, 4), full=(20, 15)),
+    "C3": Part(photo.c3, smoke=(6, 2, 0), short=(120,), full=(1000,)),
+    "P1": Part(photo.p1, smoke=(3, 2), short=(10, 5), full=(10, 50)),
+    "L2": Part(live.l2, smoke=(2, 0), short=(20,), full=(200,)),
+    "L3": Part(live.l3, smoke=(0.3, 5), short=(4,), full=(60,)),
+    "two": Part(live.two, smoke=(12,), short=(30,), full=(30,)),
+}
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
+    size = parser.add_mutually_exclusive_group(required=True)
+    for name in ("smoke", "short", "full"):
+        size.add_argument(f"--{name}", dest="size", action="store_const", const=name)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    given = parser.parse_args()
+    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    print(f"{cores} cores, load before: {load:.1f}", flush=True)
+    bars = []
+    for name in given.only:
+        start = time.monotonic()
+        bars += measure(name, getattr(PARTS[name], given.size))
+        print(f"{name} took {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+    rows = [(bar.name, bar.figure, "pass" if bar.passed else "FAIL") for bar in bars]
+    rows.insert(0, ("bar", "figure", ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for name, figure, verdict in rows:
+        print(f"{name:<{widths[0]}}  {figure:<{widths[1]}}  {verdict}")
+    return int(not all(bar.passed for bar in bars))
+
+
+def measure(name: str, sizes: tuple[float, ...]) -> list[Bar]:
+    """One part on a server of its own; what breaks it is a bar that is not reached."""
+    yunet = Path(os.environ.get("FER_TEST_SHARED", ROOT.parent / "shared")) / YUNET
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "server.log"
+        with serve(Path(folder), yunet, FER_ICE_SERVERS="[]") as (url, process):
+            try:
+                bars = asyncio.run(PARTS[name].run(url, psutil.Process(process.pid), *sizes))
+            except Exception as error:
+                traceback.print_exc()
+                bars = [Bar(name, f"did not finish: {error!r:.100}", False)]
+        errors = log.read_text().count("Traceback")
+    return [*bars, Bar(f"{name} tracebacks in the log: 0", str(errors), errors == 0)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""C1, C3 and P1: visitors of the Photo page, who speak Streamlit's protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from io import BytesIO
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from tests.hostile.corpus import encode
+from tests.load import isolation
+from tests.load.bars import FAILURES, Bar, memory, watch
+from tests.load.session import Session
+
+PAUSE = 30.0
+"""Seconds from one photo of a visitor to the next."""
+
+STORED = 128
+"""Sessions that Streamlit keeps after their tabs have gone (`MemorySessionStorage`)."""
+
+
+def phone_photo(seed: int) -> bytes:
+    """12 megapixels with a face, as a phone makes them."""
+    small = isolation.marked_photo(seed % len(isolation.MARKS), 2 * seed)
+    rgb = np.asarray(Image.open(BytesIO(small)).resize((4000, 3000)))
+    return encode(rgb, "JPEG", quality=85)
+
+
+async def c1(url: str, process: psutil.Process, sessions: int, minutes: float) -> list[Bar]:
+    """So many sessions, a photo each half minute."""
+    photos = [phone_photo(seed) for seed in range(8)]
+    waits: list[float] = []
+    failures: list[str] = []
+
+    async def send(session: Session, number: int) -> None:
+        start = time.monotonic()
+        await session.upload((f"{number}.jpg", photos[number % len(photos)]))
+        waits.append(time.monotonic() - start)
+        assert session.faces(), session.words()[-200:]
+        await session.look()
+        await session.click("Clear")
+
+    async def visit(place: int) -> None:
+        await asyncio.sleep(PAUSE * place / sessions)
+        end = time.monotonic() + 60 * minutes
+        while time.monotonic() < end:
+            try:
+                async with Session(url) as session:
+                    while (start := time.monotonic()) < end:
+                        await send(session, place + len(waits))
+                        await asyncio.sleep(max(0.0, start + PAUSE - time.monotonic()))
+            except FAILURES as error:  # and comes again with a new tab
+                failures.append(repr(error))
+                await asyncio.sleep(PAUSE)
+
+    async with Session(url) as first:  # loads the networks
+        await first.upload(("first.jpg", photos[0]))
+    samples: list[float] = []
+    watching = asyncio.create_task(watch(process, samples))
+    async with asyncio.TaskGroup() as group:
+        for place in range(sessions):
+            group.create_task(visit(place))
+    watching.cancel()
+    for failure in failures[:3]:
+        print(f"C1 failure: {failure}")
+    p50, p95, p99 = np.percentile(waits, (50, 95, 99))
+    quarters = ", ".join(f"{part[-1]:.0f}" for part in np.array_split(samples, 4))
+    return [
+        Bar("C1 failures: 0", f"{len(failures)} of {len(waits)} photos", not failures),
+        Bar("C1 p95: 5 s", f"p50 {p50:.2f}, p95 {p95:.2f}, p99 {p99:.2f} s", p95 <= 5),
+        Bar(
+            "C1 memory: 1500 MB",
+            f"at most {max(samples):.0f} MB; after each quarter {quarters}; "
+            f"{process.num_threads()} threads",
+            max(samples) <= 1500,
+        ),
+    ]
+
+
+async def c3(
+    url: str, process: psutil.Process, cycles: int, fill: int = STORED + 10, rest: float = 10.0
+) -> list[Bar]:
+    """Connect, upload and close, so many times; every other tab is killed.
+
+    Args:
+        fill: cycles before that, until as many sessions are given up as come.
+        rest: seconds before threads are counted.
+    """
+    photos = [isolation.marked_photo(number % len(isolation.MARKS), number) for number in range(20)]
+    failures = 0
+
+    async def cycle(number: int) -> None:
+        session = await Session(url).__aenter__()
+        await session.upload((f"{number}.png", photos[number % len(photos)]))
+        assert session.faces(), session.words()[-200:]
+        if number % 2:
+            session.drop()
+        else:
+            await session.__aexit__(None, None, None)
+
+    for number in range(fill):
+        await cycle(number)
+    await asyncio.sleep(rest)
+    threads, samples = process.num_threads(), []
+    for number in range(cycles):
+        try:
+            await cycle(number)
+        except FAILURES as error:
+            print(f"C3 failure: {error!r}")
+            failures += 1
+        samples.append(memory(process))
+    await asyncio.sleep(rest)
+    slope = 1000 * np.polyfit(np.arange(cycles), samples, 1)[0]
+    more = process.num_threads() - threads
+    return [
+        Bar("C3 failures: 0", f"{failures} of {cycles} cycles", not failures),
+        Bar(
+            "C3 memory: +20 kB a cycle",
+            f"{slope:+.1f} kB; {samples[0]:.0f} MB at first, {samples[-1]:.0f} MB at last",
+            slope <= 20,
+        ),
+        Bar("C3 threads: ± 2", f"{threads} before, {more:+d} after", abs(more) <= 2),
+    ]
+
+
+async def p1(url: str, _: psutil.Process, users: int, photos: int) -> list[Bar]:
+    """Users with watermarked photos, all at once."""
+    found = await isolation.run(url, users, photos)
+    figure = (
+        f"{found.foreign} in {found.pictures} pictures of {found.photos} photos by {users} users; "
+        f"{found.errors} errors injected, {found.busy} times told to wait"
+    )
+    return [Bar("P1 foreign pixels: 0", figure, found.foreign == 0 and found.own > 0)]
