@@ -135,6 +135,11 @@ def _bars(analysis: Analysis, face: int) -> go.Bar:
     )
 
 
+def unbroken(said: str) -> str:
+    """The same where no line may break between a number and its sign, as on a narrow screen."""
+    return said.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def regions_finding(shares: RegionShares, what: str) -> str:
     """The region that holds most for its size: "41 % of the map for happy lies around the mouth,
     on 17 % of the area"."""
@@ -153,8 +158,9 @@ def regions_chart(shares: RegionShares, *, signed: bool) -> go.Figure:
 
     Beside each region stands its share of the area: what a map that says nothing would show.
     """
+    # On two lines: side by side they take half of a phone.
     names = [
-        f"{name}, {percent(area)} of the area"
+        f"{name}<br>{percent(area)} of the area"
         for name, area in zip(REGIONS, shares.area, strict=True)
     ]
     towards, against = 100 * shares.towards, 100 * shares.against
@@ -176,18 +182,17 @@ def regions_chart(shares: RegionShares, *, signed: bool) -> go.Figure:
             (-against, EVIDENCE_AGAINST, "against"),
         )[: 2 if signed else 1]
     ]
-    # Room for the numbers at the ends of the bars.
-    right = max(20.0, 1.35 * float(towards.max()))
-    left = max(10.0, 1.35 * float(against.max())) if signed else 0.0
+    right, left = float(towards.max()), float(against.max()) if signed else 0.0
+    room = 0.22 * max(right + left, 30.0)  # for the numbers at the ends of the bars
     return go.Figure(
         bars,
         layout={
             "template": TEMPLATE,
             "barmode": "relative",
             "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
-            "height": 132,
-            "xaxis": {"range": [-left, right], "visible": False},
-            "yaxis": {"autorange": "reversed", "ticksuffix": "  ", "automargin": True},
+            "height": 172,
+            "xaxis": {"range": [-left - room * signed, right + room], "visible": False},
+            "yaxis": {"autorange": "reversed", "ticklabelstandoff": 8, "automargin": True},
         },
     )
 

@@ -63,5 +63,5 @@ def test_regions_name_the_one_that_holds_most_for_its_size():
     towards, against = figure.data
     assert np.allclose(towards.x, 100 * shares.towards)
     assert np.allclose(against.x, -100 * shares.against)
-    assert towards.y[2] == "mouth, 10 % of the area"
+    assert towards.y[2] == "mouth<br>10 % of the area"
     assert len(charts.regions_chart(shares, signed=False).data) == 1

@@ -20,6 +20,7 @@ from fer_demo.charts import (
     probabilities_chart,
     regions_chart,
     regions_finding,
+    unbroken,
 )
 from fer_demo.draw import badge, face_colour, overlay
 from fer_demo.regions import region_shares
@@ -167,7 +168,7 @@ def _regions(
         st.caption("No regions: the detector did not say where eyes, nose and mouth are.")
         return
     said = regions_finding(shares, subject)
-    st.caption(said, help="Purple: for. Teal: against. All bars together are 100 %.")
+    st.caption(unbroken(said), help="Purple: for. Teal: against. All bars together are 100 %.")
     st.plotly_chart(
         regions_chart(shares, signed=look.signed),
         key=f"regions-{face + 1}",
@@ -184,7 +185,7 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
         st.image(badge(face + 1, face_colour(analysis, face)), alt=f"Face {face + 1}")
         uncertain = analysis.is_uncertain(face)
         st.markdown(
-            f"##### {finding(analysis, face)}",
+            f"##### {unbroken(finding(analysis, face))}",
             help=UNCERTAIN_HELP if uncertain else CONFIDENCE_HELP,
             anchors=False,
             width="content",

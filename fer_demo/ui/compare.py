@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from fer_demo.charts import describe_face, finding, small_bars
+from fer_demo.charts import describe_face, finding, small_bars, unbroken
 from fer_demo.draw import evidence_scale, overlay
 from fer_demo.ensemble import ENSEMBLE, read_by
 from fer_demo.errors import FerDemoError
@@ -18,8 +18,6 @@ from fer_demo.types import EXPRESSIONS, Analysis
 from fer_demo.ui import resources
 from fer_demo.ui.gallery import Picture, Question
 from fer_demo.ui.origin import short_name
-
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 OPACITY = 0.6
 """Of the evidence over the crop: what the cards open with."""
@@ -129,8 +127,7 @@ def _column(name: str, answer: Analysis, face: int, chosen: str, scale: float) -
         alt=f"Face {face + 1} with the evidence of {short_name(name)} for {chosen}.",
     )
     # Below the picture: a long one must not push it out of line with its neighbours.
-    # Narrow: a line may not break between a number and its sign.
-    st.markdown(f"**{finding(answer, face).replace(' %', NO_BREAK + '%')}**")
+    st.markdown(f"**{unbroken(finding(answer, face))}**")
     st.plotly_chart(
         small_bars(answer, face),
         key=f"compare-bars-{name}",
