@@ -30,6 +30,10 @@ class PlainCNN(nn.Module):
         """(B, C, 48, 48) to (B, num_classes)."""
         return self.classifier(self.drop(self.dense(self.features(x))))
 
+    def get_classifier(self) -> nn.Module:
+        """The last layer, by the name that timm's networks have for it."""
+        return self.classifier
+
 
 @register_model
 def plain_cnn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import timm
 import torch
@@ -48,6 +49,8 @@ def create_network(recipe: Recipe, *, pretrained: bool = False) -> nn.Module:
             f"The pretrained weights of {recipe.architecture} could not be fetched from the Hub "
             f"({type(error).__name__}). Check the network and HF_ENDPOINT, or use --init scratch."
         ) from error
+    with torch.no_grad():
+        cast("Any", network).get_classifier().weight.mul_(recipe.head_scale)
     if recipe.channels > 1:
         network.register_forward_pre_hook(
             lambda _, inputs: (inputs[0].expand(-1, recipe.channels, -1, -1),)

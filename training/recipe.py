@@ -30,6 +30,9 @@ class Recipe:
     """Global pooling; what ships has "avg", on which the evidence maps rest."""
     output_stride: int = 16
     """16 keeps the last feature map at input_size / 16; 32 is the network's own."""
+    head_scale: float = 1.0
+    """Times the last layer's first weights. timm's for EfficientNet are wide with few classes: 0
+    starts from even odds, and saves the epoch that unlearning them takes."""
     progressive: tuple[tuple[int, int], ...] = ()
     """(epoch, size) pairs: from that epoch on train at that size; input_size before and without."""
     epochs: int = 30

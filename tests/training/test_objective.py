@@ -7,7 +7,13 @@ import torch.nn.functional as F
 
 from tests.training.conftest import tiny_faces
 from training.data import LabelledFaces
-from training.objective import class_frequency, learning_rate, soft_targets, two_head_loss
+from training.objective import (
+    class_frequency,
+    create_network,
+    learning_rate,
+    soft_targets,
+    two_head_loss,
+)
 from training.recipe import Recipe
 
 RECIPE = Recipe("resnet18", epochs=10, decay_epochs=4, warmup_epochs=2, learning_rate=0.5)
@@ -26,6 +32,13 @@ def test_learning_rate_warms_up_stays_and_falls_to_zero() -> None:
 def test_learning_rate_without_a_fall() -> None:
     flat = Recipe("resnet18", epochs=3, decay_epochs=0, warmup_epochs=0, learning_rate=0.5)
     assert {learning_rate(step, 5, flat) for step in range(15)} == {0.5}
+
+
+def test_a_head_scaled_to_zero_says_the_same_of_every_picture() -> None:
+    network = create_network(Recipe("test_convnext", head_scale=0.0)).eval()
+    with torch.inference_mode():
+        logits = network(torch.randn(3, 1, 32, 32))
+    torch.testing.assert_close(logits, network.get_classifier().bias.expand(3, 15))
 
 
 def test_a_masked_row_does_not_move_the_second_head() -> None:
