@@ -1,0 +1,34 @@
+"""The comparison of models in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import ROOT
+from tests.ui.test_photo_browser import open_app, sideways
+
+BUNDLED = len(list((ROOT / "fer_demo/weights").glob("*/config.json")))
+
+
+@pytest.mark.skipif(BUNDLED < 2, reason="only one network is bundled")
+@pytest.mark.parametrize("page", [1280, 390], indirect=True, ids=["desktop", "phone"])
+def test_models_stand_side_by_side_with_one_face_and_one_expression(page: Page, app_url: str):
+    open_app(page, app_url, "?example=several&compare=true")
+    verdict = page.locator(".st-key-verdict")
+    expect(verdict.get_by_text("Together they ")).to_be_visible()
+    # The last that is drawn: a list that is open while the page is being built closes again.
+    expect(page.get_by_role("button", name="ZIP of everything")).to_be_visible()
+    page.get_by_role("combobox", name="Face").click()
+    page.get_by_role("option", name="2", exact=True).click()
+    page.get_by_role("combobox", name="Evidence for").click()
+    page.get_by_role("option", name="fear", exact=True).click()
+    maps = page.get_by_alt_text("Face 2 with the evidence of")
+    expect(maps).to_have_count(BUNDLED)
+    for shown in maps.all():
+        expect(shown).to_have_attribute("alt", re.compile("for fear.$"))
+    tops = {round(box["y"]) for shown in maps.all() if (box := shown.bounding_box())}
+    assert len(tops) == 1
+    assert sideways(page) <= 0
