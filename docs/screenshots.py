@@ -59,9 +59,8 @@ def main() -> None:
         page.goto(address + "/?example=several")
         page.get_by_test_id("stPlotlyChart").first.wait_for(timeout=120_000)
         page.wait_for_timeout(2_000)  # charts draw themselves in
-        picture = Image.open(BytesIO(page.screenshot())).convert(
-            "P", palette=Image.Palette.ADAPTIVE
-        )
+        # In all its colours: a palette would change those of the expressions and of the evidence.
+        picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
         picture.save(ROOT / "docs" / "photo-page.png", optimize=True)
         browser.close()
 
