@@ -98,7 +98,7 @@ def _model(folder: Path) -> Measured:
         split=split,
         faithfulness=faithfulness_of(sha256, folder.parent, name),
         outside=_of(folder / "outside.json", sha256),
-        bench=_read(folder / "bench.json"),
+        bench=_of(folder / "bench.json", sha256),
     )
 
 

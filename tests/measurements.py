@@ -42,7 +42,7 @@ def write_measurements(
         (folder / "outside.json").write_text(json.dumps({"sha256": SHA256, "kinds": kinds}))
     if "bench" in parts:
         bench = {
-            "model": folder.name, "threads": 2, "engines": {"ours_ms": 6.1},
+            "model": folder.name, "sha256": SHA256, "threads": 2, "engines": {"ours_ms": 6.1},
             "photo": {"photo_ms": 90.0, "fer_photo_ms": 700.0},
         }  # fmt: skip
         (folder / "bench.json").write_text(json.dumps(bench))

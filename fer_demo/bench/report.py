@@ -53,6 +53,7 @@ def measure(model: str, settings: Settings) -> dict[str, Any]:
     maps = heatmaps.measure(weights, classifier, detector)
     figures: dict[str, Any] = {
         "model": model,
+        "sha256": weights.card.sha256,
         "detector": detector.name,
         "threads": settings.threads,
         "live_fps_1": one["fps"],

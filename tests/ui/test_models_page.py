@@ -199,6 +199,8 @@ def test_figures_of_other_weights_count_as_absent(tmp_path: Path) -> None:
     (model,) = bundled(tmp_path)
     assert not model.heads
     assert model.faithfulness is None
+    assert model.outside is None
+    assert model.bench is None
 
 
 def measure_together(folder: Path) -> None:

@@ -1,0 +1,70 @@
+"""Make the README's figure of accuracy against latency from the figures beside the weights.
+
+python docs/accuracy_latency.py
+
+Latency is what `python -m fer_demo bench --json` measured, accuracy what `training.evaluate --json`
+wrote. Peers stand in `fer_demo/peers.json` with their sources; one that the benchmark did not time
+is a line without a latency.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+from fer_demo.measured import Measured, bundled, peers
+
+OUT = Path(__file__).with_name("accuracy-latency.png")
+
+
+def main() -> None:
+    """The command line."""
+    models = [model for model in bundled() if model.bench and "fer2013" in model.heads]
+    if not models:
+        raise SystemExit("No model has both evaluation.json and bench.json.")
+    mpl.use("Agg")
+    figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
+    for model in models:
+        _point(axes, *_own(model), own=True)
+    slowest = max(_own(model)[1] for model in models)
+    for peer in peers()["fer2013"]:
+        timed = [m.bench[peer["bench"]] for m in models if m.bench and "bench" in peer]
+        name, accuracy = f"{peer['name']} ({peer['source']})", 100 * peer["accuracy"]
+        if timed:
+            _point(axes, peer["name"], min(timed), accuracy, own=False)
+            slowest = max(slowest, *timed)
+        else:
+            axes.axhline(accuracy, color="0.75", linewidth=1, zorder=0)
+            axes.annotate(
+                name, (1, accuracy), (-4, 2), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha="right", fontsize=8, color="0.4",
+            )  # fmt: skip
+    axes.set(
+        xlim=(0, 1.3 * slowest),
+        xlabel="Milliseconds for a photo of 1280 x 720 px on "
+        f"{models[0].bench['threads'] if models[0].bench else '?'} processor threads",
+        ylabel="Accuracy on FER2013's labels, %",
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(
+        f"Filled: this project, {models[0].split}. Open: timed here. "
+        "Lines: published, PrivateTest, not timed.",
+        fontsize=9, loc="left",
+    )  # fmt: skip
+    figure.savefig(OUT, dpi=120)
+
+
+def _own(model: Measured) -> tuple[str, float, float]:
+    bench = model.bench or {}
+    return model.name, bench["photo"]["photo_ms"], 100 * model.heads["fer2013"]["accuracy"]
+
+
+def _point(axes: plt.Axes, name: str, ms: float, accuracy: float, *, own: bool) -> None:
+    axes.plot(ms, accuracy, "o", color="#3b6ea5", fillstyle="full" if own else "none", ms=8)
+    axes.annotate(name, (ms, accuracy), (8, 4), textcoords="offset points", fontsize=9)
+
+
+if __name__ == "__main__":
+    main()
