@@ -7,6 +7,7 @@ import http.client
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 PATIENCE = 120.0
+
+DOWNLOADS = 5
+"""Times that a download is asked for before it counts as failed."""
 
 
 class Session:
@@ -29,6 +33,8 @@ class Session:
         self.cookie = ""
         self.seen: dict[str, bytes] = {}
         """Every media file that this tab was shown, by its address."""
+        self.lost = 0
+        """Downloads that had to be asked for again."""
         self._elements: dict[tuple[int, ...], Element] = {}
         self._cache: dict[str, ForwardMsg] = {}
         self._answers: dict[str, ForwardMsg] = {}
@@ -93,7 +99,18 @@ class Session:
         await self.run(pressed=button.id)
 
     async def download(self, label: str) -> bytes:
-        """What the download button of this label gives."""
+        """What the download button of this label gives.
+
+        Streamlit deletes a file that it made for a download once two runs of anybody's page have
+        ended. Among many visitors that can be before it is fetched; a person clicks again, too.
+        """
+        for _ in range(DOWNLOADS - 1):
+            with suppress(FileNotFoundError):
+                return await self._download(label)
+            self.lost += 1
+        return await self._download(label)
+
+    async def _download(self, label: str) -> bytes:
         (button,) = [
             e.download_button
             for e in self.of("download_button")
