@@ -318,4 +318,8 @@ def test_what_it_was_not_made_for_is_told_beside_the_usual(model: Measured) -> N
     assert model.outside is not None
     title, rows = error_charts.outside(model.outside)
     assert "upside down, 2\N{NO-BREAK SPACE}% named without a warning" in title
-    assert [row["Kind"] for row in rows] == ["photographs", "upside down"]
+    assert [row["Kind"] for row in rows] == ["photographs (50)", "upside down (50)"]
+    assert [row["Named, no warning"] for row in rows] == [
+        "45\N{NO-BREAK SPACE}%",
+        "2\N{NO-BREAK SPACE}%",
+    ]
