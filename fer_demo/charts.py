@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -25,6 +27,7 @@ __all__ = [
     "finding",
     "picture_chart",
     "probabilities_chart",
+    "probability_bars",
     "regions_chart",
     "regions_finding",
 ]
@@ -120,19 +123,23 @@ def small_bars(analysis: Analysis, face: int) -> go.Figure:
     )
 
 
-def _bars(analysis: Analysis, face: int) -> go.Bar:
-    labels = analysis.predictions.labels
-    probs = analysis.predictions.probs[face].astype(float)
+def probability_bars(labels: Sequence[str], probs: NDArray[Any]) -> go.Bar:
+    """Horizontal bars of probabilities (K,) in [0, 1], in the colours of their expressions."""
     return go.Bar(
-        x=100 * probs,
+        x=100 * probs.astype(float),
         y=list(labels),
         orientation="h",
         marker={"color": [COLOURS[label] for label in labels], "cornerradius": 3},
-        text=[percent(share) for share in probs],
+        text=[percent(share) for share in probs.astype(float)],
         textposition="outside",
         cliponaxis=False,
         hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
     )
+
+
+def _bars(analysis: Analysis, face: int) -> go.Bar:
+    predictions = analysis.predictions
+    return probability_bars(predictions.labels, predictions.probs[face])
 
 
 def unbroken(said: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from fer_demo.charts import COLOURS, TEMPLATE
+from fer_demo.charts import COLOURS, TEMPLATE, probability_bars
 from fer_demo.draw import percent
 from fer_demo.live.recording import UNCERTAIN, Timeline
 from fer_demo.types import EXPRESSIONS
@@ -36,17 +36,7 @@ def words(probs: NDArray[np.float32], uncertain_below: float) -> str:
 
 def bars(probs: NDArray[np.float32]) -> go.Figure:
     """Bars of one person's seven probabilities (7,), the expressions always in one order."""
-    shares = 100 * probs.astype(float)
-    bar = go.Bar(
-        x=shares,
-        y=list(EXPRESSIONS),
-        orientation="h",
-        marker={"color": [COLOURS[label] for label in EXPRESSIONS], "cornerradius": 3},
-        text=[percent(share) for share in probs],
-        textposition="outside",
-        cliponaxis=False,
-        hoverinfo="skip",
-    )
+    bar = probability_bars(EXPRESSIONS, probs).update(hovertemplate=None, hoverinfo="skip")
     return go.Figure(
         bar,
         layout={
