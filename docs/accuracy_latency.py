@@ -1,6 +1,6 @@
 """Make the README's figure of accuracy against latency from the figures beside the weights.
 
-python docs/accuracy_latency.py
+python -m docs.accuracy_latency
 
 Latency is what `python -m fer_demo bench --json` measured, accuracy what `training.evaluate --json`
 wrote. Peers stand in `fer_demo/peers.json` with their sources; one that the benchmark did not time
@@ -14,24 +14,28 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from fer_demo.measured import Measured, bundled, peers
+from fer_demo.measured import bundled, peers
 
 OUT = Path(__file__).with_name("accuracy-latency.png")
 
 
 def main() -> None:
     """The command line."""
-    models = [model for model in bundled() if model.bench and "fer2013" in model.heads]
+    models = [m for m in bundled() if "fer2013" in m.heads]
+    benches = {m.name: m.bench for m in models if m.bench}
+    models = [m for m in models if m.name in benches]
     if not models:
         raise SystemExit("No model has both evaluation.json and bench.json.")
     mpl.use("Agg")
     figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
+    slowest = 0.0
     for model in models:
-        _point(axes, *_own(model), own=True)
-    slowest = max(_own(model)[1] for model in models)
+        ms = benches[model.name]["photo"]["photo_ms"]
+        _point(axes, model.name, ms, 100 * model.heads["fer2013"]["accuracy"], own=True)
+        slowest = max(slowest, ms)
     lines: list[tuple[float, str]] = []
     for peer in peers()["fer2013"]:
-        found = [m.bench["photo"].get(peer.get("bench")) for m in models if m.bench]
+        found = [bench["photo"].get(peer.get("bench")) for bench in benches.values()]
         timed = [ms for ms in found if ms is not None]
         if timed:
             _point(axes, peer["name"], min(timed), 100 * peer["accuracy"], own=False)
@@ -43,7 +47,7 @@ def main() -> None:
     axes.set(
         xlim=(0, 1.3 * slowest),
         xlabel="Milliseconds for a photo of 1280 x 720 px on "
-        f"{models[0].bench['threads'] if models[0].bench else '?'} processor threads",
+        f"{benches[models[0].name]['threads']} processor threads",
         ylabel="Accuracy on FER2013's labels, %",
     )
     axes.spines[["top", "right"]].set_visible(False)
@@ -53,11 +57,6 @@ def main() -> None:
         fontsize=9, loc="left", pad=14,
     )  # fmt: skip
     figure.savefig(OUT, dpi=120)
-
-
-def _own(model: Measured) -> tuple[str, float, float]:
-    bench = model.bench or {}
-    return model.name, bench["photo"]["photo_ms"], 100 * model.heads["fer2013"]["accuracy"]
 
 
 def _point(axes: plt.Axes, name: str, ms: float, accuracy: float, *, own: bool) -> None:
