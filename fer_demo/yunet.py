@@ -67,8 +67,8 @@ def openvino_search(model: Path, threads: int) -> Search:
     )
     steps.input().model().set_layout(openvino.Layout("NCHW"))
     options = {
-        # Where the processor has it, 1.6 times as fast. It moves landmarks by 0.3 % of a face's
-        # width on average, and costs no accuracy: `python -m training.framing --weights`.
+        # Faster where the processor has it. Of nearly equal candidates for one face it may prefer
+        # another; accuracy behind it is the same: `python -m training.framing`, with --weights.
         "INFERENCE_PRECISION_HINT": "bf16",
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,

@@ -1,9 +1,9 @@
 """Depthwise convolutions whose gradients are computed in float32, for training on a processor.
 
 oneDNN computes some bfloat16 gradients of depthwise convolutions (5x5 kernels, strides) and all
-those of dilated ones by its reference code, 4 to 60 times slower than what it has for plain ones
-in float32: more than half of a step of EfficientNet-B0. The forward pass stays in bfloat16, where
-it is faster. The gradients are the same ones, more exact.
+those of dilated ones by its reference code, far slower than what it has for plain ones in float32:
+they were most of a step of EfficientNet-B0. The forward pass stays in bfloat16, where it is faster.
+The gradients are the same ones, more exact.
 """
 
 from __future__ import annotations
