@@ -1,8 +1,11 @@
-"""Collections are short, and what sessions leave is still found."""
+"""Collections are short, and what sessions leave is still found and given back."""
 
 from __future__ import annotations
 
 import gc
+import platform
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 
@@ -40,3 +43,24 @@ def test_what_a_session_leaves_goes_with_the_next_settling_at_the_latest() -> No
     assert [ref() is None for ref in gone] == [False, True]
     settle()
     assert gone[0]() is None
+
+
+HELD = """
+import psutil
+from fer_demo.ui.housekeeping import settle
+
+settle()
+used = lambda: psutil.Process().memory_info().rss / 1e6
+blocks = [bytearray(60_000) for _ in range(2_000)]
+kept = bytearray(60_000)  # the last of the heap, so what is free below it stays in the process
+del blocks
+before = used()
+settle()
+print(before - used())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_what_is_free_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 60
