@@ -316,11 +316,23 @@ def test_shares_csv_and_json_say_the_same() -> None:
         ("0.0", "1"), ("0.0", "2"), ("0.5", "1"), ("0.5", "2"), ("1.0", "1"),
     ]  # fmt: skip
     assert rows[1]["uncertain"] == "true"
-    record = json.loads(timeline.to_json("tiny"))
+    record = json.loads(timeline.to_json())
     assert [person["person"] for person in record["people"]] == [1, 2]
     assert len(record["rows"]) == len(rows)
     for person in record["people"]:
         assert sum(person["time_share"].values()) == pytest.approx(1)
+
+
+def test_a_change_of_model_leaves_what_was_said_before_as_it_was() -> None:
+    recording = Recording()
+    for seconds, model, limit in ((0.0, "strict", 1.0), (0.5, "bold", 0.0)):
+        analysis = replace(made_analysis([HAPPY]), model=model, uncertain_below=limit)
+        recording.add(replace_faces(analysis, 1), seconds)
+    timeline = recording.timeline()
+    rows = json.loads(timeline.to_json())["rows"]
+    assert [(row["model"], row["uncertain"]) for row in rows] == [("strict", True), ("bold", False)]
+    assert (timeline.shares(1)["uncertain"], timeline.shares(1)["happy"]) == (0.5, 0.5)
+    assert len(timeline.of(1, since=0.4)) == 1
 
 
 def test_an_empty_recording_is_no_trouble() -> None:
@@ -328,4 +340,4 @@ def test_an_empty_recording_is_no_trouble() -> None:
     assert len(timeline) == 0
     assert timeline.people == ()
     assert timeline.to_csv().count(b"\n") == 1
-    assert json.loads(timeline.to_json("tiny"))["rows"] == []
+    assert json.loads(timeline.to_json())["rows"] == []

@@ -18,6 +18,7 @@ ROW_SECONDS = 0.2
 """Time between two rows of one person; ten minutes of four people are 12,000 rows, 0.5 MB."""
 
 MAX_ROWS = 100_000
+COLUMNS = 4 + len(EXPRESSIONS)
 UNCERTAIN = "uncertain"
 
 
@@ -31,7 +32,11 @@ class Timeline:
     """(R,) the number of the face."""
     probs: NDArray[np.float32]
     """(R, 7), as they were shown: smoothed."""
-    uncertain_below: float
+    uncertain_below: NDArray[np.float32]
+    """(R,) of the model that answered."""
+    model: NDArray[np.int64]
+    """(R,) index into `models`: it may be changed while the stream runs."""
+    models: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -45,7 +50,12 @@ class Timeline:
         """The rows of one person from `since` seconds on."""
         mine = (self.person == person) & (self.seconds >= since)
         return Timeline(
-            self.seconds[mine], self.person[mine], self.probs[mine], self.uncertain_below
+            self.seconds[mine],
+            self.person[mine],
+            self.probs[mine],
+            self.uncertain_below[mine],
+            self.model[mine],
+            self.models,
         )
 
     def labels(self) -> NDArray[np.int64]:
@@ -61,18 +71,19 @@ class Timeline:
         return {name: n / max(len(labels), 1) for name, n in zip(names, found, strict=True)}
 
     def to_csv(self) -> bytes:
-        """A row for each person and moment: time, person, label, confidence, probabilities."""
+        """A row for each person and moment: time, person, model, label, and probabilities."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow(("seconds", "person", "label", "confidence", UNCERTAIN, *EXPRESSIONS))
+        about = ("seconds", "person", "model", "label", "confidence")
+        writer.writerow((*about, UNCERTAIN, *EXPRESSIONS))
         for row in self._rows():
-            head = [row[k] for k in ("seconds", "person", "label", "confidence")]
+            head = [row[k] for k in about]
             writer.writerow(
                 [*head, str(row[UNCERTAIN]).lower(), *row["probabilities"].values()]  # type: ignore[attr-defined]
             )
         return out.getvalue().encode()
 
-    def to_json(self, model: str) -> bytes:
+    def to_json(self) -> bytes:
         """Seconds and time shares of each person, then the same rows as the CSV."""
         people = [
             {
@@ -82,7 +93,7 @@ class Timeline:
             }
             for person in self.people
         ]
-        record = {"model": model, "people": people, "rows": self._rows()}
+        record = {"people": people, "rows": self._rows()}
         return (json.dumps(record, allow_nan=False) + "\n").encode()
 
     def _rows(self) -> list[dict[str, object]]:
@@ -90,14 +101,17 @@ class Timeline:
             {
                 "seconds": round(float(at), 2),
                 "person": int(person),
+                "model": self.models[model],
                 "label": EXPRESSIONS[int(probs.argmax())],
                 "confidence": round(float(probs.max()), 4),
-                UNCERTAIN: bool(probs.max() < self.uncertain_below),
+                UNCERTAIN: bool(probs.max() < below),
                 "probabilities": {
                     k: round(float(p), 4) for k, p in zip(EXPRESSIONS, probs, strict=True)
                 },
             }
-            for at, person, probs in zip(self.seconds, self.person, self.probs, strict=True)
+            for at, person, probs, below, model in zip(
+                self.seconds, self.person, self.probs, self.uncertain_below, self.model, strict=True
+            )
         ]
 
 
@@ -105,9 +119,9 @@ class Recording:
     """Collects rows; written by the inference worker, read by the page."""
 
     def __init__(self) -> None:
-        self._rows = array("f")  # seconds, person, seven probabilities
+        self._rows = array("f")  # seconds, person, threshold, index of the model, probabilities
         self._last: dict[int, float] = {}
-        self._uncertain_below = 0.0
+        self._models: list[str] = []
         self._lock = threading.Lock()
 
     def add(self, analysis: Analysis, seconds: float) -> None:
@@ -121,18 +135,23 @@ class Recording:
         if numbers is None:
             return
         with self._lock:
-            self._uncertain_below = analysis.uncertain_below
+            if analysis.model not in self._models:
+                self._models.append(analysis.model)
+            model = self._models.index(analysis.model)
             for person, probs in zip(numbers.tolist(), analysis.predictions.probs, strict=True):
                 if seconds - self._last.get(person, -ROW_SECONDS) < ROW_SECONDS - 1e-3:
                     continue
-                if len(self._rows) >= MAX_ROWS * (2 + len(EXPRESSIONS)):
+                if len(self._rows) >= MAX_ROWS * COLUMNS:
                     return
                 self._last[person] = seconds
-                self._rows.extend((seconds, person, *probs.tolist()))
+                self._rows.extend(
+                    (seconds, person, analysis.uncertain_below, model, *probs.tolist())
+                )
 
     def timeline(self) -> Timeline:
         """Everything so far."""
         with self._lock:
-            rows = np.array(self._rows, np.float32).reshape(-1, 2 + len(EXPRESSIONS))
-            below = self._uncertain_below
-        return Timeline(rows[:, 0], rows[:, 1].astype(np.int64), rows[:, 2:], below)
+            rows = np.array(self._rows, np.float32).reshape(-1, COLUMNS)
+            models = tuple(self._models)
+        person, model = rows[:, 1].astype(np.int64), rows[:, 3].astype(np.int64)
+        return Timeline(rows[:, 0], person, rows[:, 4:], rows[:, 2], model, models)

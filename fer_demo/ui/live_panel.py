@@ -188,7 +188,6 @@ def _person_now(session: LiveSession, seen: Seen | None, timeline: Timeline, per
 def _summary(session: LiveSession, status: Status) -> None:
     """What is left of a stream: who showed what, when; files; saved moments."""
     timeline = session.recording.timeline()
-    model = session.ask.classifier.name
     if not len(timeline):
         st.markdown("No face was seen. Look at the camera, nearer or in better light.")
     else:
@@ -207,7 +206,7 @@ def _summary(session: LiveSession, status: Status) -> None:
         )
         st.download_button(
             "JSON",
-            lambda: timeline.to_json(model),
+            timeline.to_json,
             "live.json",
             "application/json",
             key="live-json",
