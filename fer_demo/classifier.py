@@ -129,7 +129,7 @@ def openvino_engine(network: EvidenceNetwork, threads: int) -> Engine:
     Raises:
         ImportError: OpenVINO is not installed.
     """
-    import openvino
+    from fer_demo.silent_openvino import openvino
 
     example = torch.zeros(2, 48, 48, dtype=torch.uint8)
     with warnings.catch_warnings():  # OpenVINO converts traces, of which torch now warns

@@ -53,8 +53,7 @@ def openvino_search(model: Path, threads: int) -> Search:
     Raises:
         ImportError: OpenVINO is not installed.
     """
-    import openvino
-    from openvino.preprocess import ColorFormat, PrePostProcessor
+    from fer_demo.silent_openvino import ColorFormat, PrePostProcessor, openvino
 
     core = openvino.Core()
     network = core.read_model(model)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +25,7 @@ draw and charts, from each other's left)."""
 ALIASES = {
     "yunet": "faces", "regions": "saliency",
     "answers": "types",
-    "containers": "images", "log": "errors", "slots": "errors",
+    "containers": "images", "log": "errors", "slots": "errors", "silent_openvino": "errors",
     "hub": "weights", "hub_download": "weights", "verify": "weights", "prefetch": "weights",
     "ensemble": "classifier", "models": "pipeline", "examples": "ui", "bench": "__main__",
     "measured": "charts", "model_charts": "charts", "faithfulness_charts": "charts",
@@ -95,6 +97,23 @@ def test_nothing_unpickles_and_no_markup_is_trusted(path: Path) -> None:
         if isinstance(node, ast.Call):
             assert ast.unparse(node.func) not in ("torch.load", "np.load", "eval", "exec")
             assert "unsafe_allow_html" not in {keyword.arg for keyword in node.keywords}
+
+
+SILENT = """
+import sys
+import fer_demo.silent_openvino
+from openvino.tools.ovc import telemetry_utils
+print(telemetry_utils.tm.__name__)
+"""
+
+
+def test_openvino_sends_nothing_home() -> None:
+    roots = {path.name: {name.split(".")[0] for name in _imports(path)} for path in _modules()}
+    importers = {name for name, found in roots.items() if "openvino" in found}
+    assert importers == {"silent_openvino.py"}
+    command = [sys.executable, "-c", SILENT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub"
 
 
 CACHES = ("cache_data", "cache_resource")

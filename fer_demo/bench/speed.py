@@ -151,7 +151,7 @@ def bare(network: nn.Module, ready: Tensor, threads: int) -> dict[str, Callable[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            import openvino
+            from fer_demo.silent_openvino import openvino
 
             options = {
                 "PERFORMANCE_HINT": "LATENCY",
