@@ -9,10 +9,14 @@ left over is not found either, so everything is thawed, collected and frozen aga
 Streamlit runs each visit in a thread of its own, and glibc gives threads heaps of their own, up to
 eight a core, which keep what was freed in them: with many visitors memory grows though nothing
 leaks. So there are few heaps, and what is free in them goes back to the system now and then.
+
+When the process ends, Streamlit waits for no visit. A thread that is inside a network then would
+abort the process, so those that run are waited for, a little.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import sys
@@ -26,6 +30,9 @@ FIRST_SECONDS = 15.0
 
 AGAIN_SECONDS = 300.0
 """The longest that a session's leftovers may stay in memory."""
+
+LAST_SECONDS = 3.0
+"""That the visits at hand have to end in when the process does."""
 
 HEAPS = 2
 """Of glibc. One would make threads wait for each other."""
@@ -50,6 +57,7 @@ def keep_house() -> None:
     """Settle from now on, now and then; once a process."""
     if glibc := _glibc():
         glibc.mallopt(_M_ARENA_MAX, HEAPS)
+    atexit.register(_wait_for_visits)
     threading.Thread(target=_run, name="housekeeping", daemon=True).start()
 
 
@@ -58,6 +66,13 @@ def _run() -> None:
     while True:
         settle()
         time.sleep(AGAIN_SECONDS)
+
+
+def _wait_for_visits() -> None:
+    end = time.monotonic() + LAST_SECONDS
+    for thread in threading.enumerate():
+        if thread.name.startswith("ScriptRunner"):
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import http.client
 import json
+import re
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from io import BytesIO, StringIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
 from tests.conftest import require
-from tests.hostile.corpus import encode, face
+from tests.hostile.corpus import NAMES, encode, face
 from tests.hostile.test_faces import crowd
 from tests.load import isolation
 from tests.load.server import Memory, can_lock, serve
@@ -35,8 +40,8 @@ def server(yunet_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def big_photo() -> bytes:
-    """A face and noise: 9 MB of PNG."""
-    noise = np.random.default_rng(0).integers(0, 256, (1750, 1750, 3), np.uint8)
+    """A face and noise: more than 9 MB of PNG."""
+    noise = np.random.default_rng(0).integers(0, 256, (1950, 1950, 3), np.uint8)
     noise[400:1300, 400:1300] = face(900)
     return encode(noise, "PNG", compress_level=1)
 
@@ -44,7 +49,7 @@ def big_photo() -> bytes:
 def test_without_a_writable_place_a_large_upload_is_analysed(server: Server) -> None:
     url, _, log = server
     data = big_photo()
-    assert len(data) > 7_000_000
+    assert len(data) > 9_000_000
 
     async def story() -> None:
         async with Session(url) as visitor:
@@ -56,7 +61,7 @@ def test_without_a_writable_place_a_large_upload_is_analysed(server: Server) -> 
     assert "Traceback" not in log.read_text()
 
 
-def status(session: Session, size: int, token: bool = True) -> int:
+def status(session: Session, size: int, token: str | None = None) -> int:
     path = f"/_stcore/upload_file/{session.id}/some-file"
     response, _ = session.put_file(path, "a.jpg", bytes(size), token)
     return response.status
@@ -70,7 +75,8 @@ def test_uploads_that_are_too_large_or_not_asked_for_are_refused(server: Server)
             memory = Memory(process)
             assert status(visitor, 21_000_000) == 413
             assert memory.peak() < 5  # refused by its length, before a byte was read
-            assert status(visitor, 1000, token=False) == 403
+            assert status(visitor, 1000, token="") == 403
+            assert status(visitor, 1000, token=visitor.cookie[::-1]) == 403
             assert status(visitor, 1000) == 204
             stranger, visitor.id = visitor.id, "00000000-0000-0000-0000-000000000000"
             assert status(visitor, 1000) == 400
@@ -131,6 +137,7 @@ def test_nobody_sees_anything_of_anybody_else(server: Server) -> None:
     assert found.photos == 10
     assert found.errors > 0
     assert found.pictures > 40
+    assert found.marked > 0
     assert found.own > 100_000
     assert found.foreign == 0
     assert "Traceback" not in log.read_text()
@@ -142,6 +149,40 @@ def test_the_search_for_foreign_pixels_finds_them() -> None:
         counts = [isolation.pixels_of(other, photo) for other in range(len(photos))]
         assert counts[user] > 50_000
         assert sum(counts) == counts[user]
+
+
+@pytest.mark.parametrize("names", [NAMES[:20], NAMES[20:]], ids=["first", "last"])
+def test_hostile_names_are_text_on_the_page_and_numbers_in_archives(
+    server: Server, names: tuple[str, ...]
+) -> None:
+    """Of pictures that are analysed; also names that no browser would send."""
+    url, _, log = server
+    photos = [(name, encode(np.roll(face(160), k, 1), "PNG")) for k, name in enumerate(names)]
+
+    async def story() -> None:
+        async with Session(url) as visitor:
+            await visitor.upload(*photos)
+            alternatives = [image.alt for e in visitor.of("imgs") for image in e.imgs.imgs]
+            assert sum(alt.startswith("Picture ") for alt in alternatives) == len(names)
+            assert all(alt.isprintable() for alt in alternatives)
+            assert not visitor.of("exception")
+            rows = list(csv.DictReader(StringIO((await visitor.download("CSV")).decode())))
+            records = json.loads(await visitor.download("JSON"))
+            with ZipFile(BytesIO(await visitor.download("ZIP of everything"))) as archive:
+                members = archive.namelist()
+            markup = "\n".join(e.markdown.body for e in visitor.of("markdown"))
+        assert len(records) == len(names)
+        assert len({row["image"] for row in rows}) > len(names) // 2
+        for row in rows:
+            assert row["image"].isprintable()
+            assert not row["image"].startswith(("=", "+", "-", "@"))
+        numbered = r"faces\.(csv|json)|picture-\d{3}/(annotated|face-\d{3})\.png"
+        assert all(re.fullmatch(numbered, member) for member in members)
+        for sign in ("onerror", "![x]", "javascript:", "$x^2$", ":red[red]", "{{7*7}}", "DROP"):
+            assert sign not in markup, sign
+
+    asyncio.run(story())
+    assert "Traceback" not in log.read_text()
 
 
 def test_the_log_tells_of_work_and_of_nobody(server: Server) -> None:
@@ -166,6 +207,7 @@ def test_the_process_ends_in_the_middle_of_a_photo(server: Server) -> None:
 
     async def story() -> float:
         visitor = await Session(url).__aenter__()
+        await visitor.upload(("first.png", encode(face(200), "PNG")))  # everything is loaded
         await visitor.put(("crowd.png", encode(crowd(200), "PNG")))
         await visitor.start()
         await asyncio.sleep(0.3)
@@ -176,4 +218,5 @@ def test_the_process_ends_in_the_middle_of_a_photo(server: Server) -> None:
         return time.monotonic() - start
 
     assert asyncio.run(story()) < 5
+    assert process.returncode in (0, -signal.SIGTERM)  # an abort has another
     assert "Traceback" not in log.read_text()
