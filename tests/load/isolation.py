@@ -59,6 +59,8 @@ class Found:
     """Broken files sent and tabs killed."""
     busy: int = 0
     """Times that somebody was asked to try again."""
+    marked: int = 0
+    """Times that a picture was opened for marking."""
     lost: int = 0
     """Downloads that had to be asked for again."""
 
@@ -112,6 +114,8 @@ async def _visit(
         for picture in (await session.look()).values():
             found.check(user, users, picture)
         found.read(user, users, session.words())
+        if dice.random() < 0.3:
+            await _mark(session, user, users, found)
         if number % 5 == 4 or number == photos - 1:
             await _take_home(session, user, users, found)
         if on_page == 6:
@@ -119,6 +123,15 @@ async def _visit(
             on_page = 0
     found.lost += session.lost
     await session.__aexit__(None, None, None)
+
+
+async def _mark(session: Session, user: int, users: int, found: Found) -> None:
+    """The picture on which a missed face is marked comes inside a chart."""
+    await session.click("Add a missed face")
+    (picture,) = session.drawn()
+    found.check(user, users, picture)
+    found.marked += 1
+    await session.click("Cancel")
 
 
 async def _take_home(session: Session, user: int, users: int, found: Found) -> None:

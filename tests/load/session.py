@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import re
 import uuid
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
@@ -180,6 +182,12 @@ class Session:
         self.seen |= shown
         return shown
 
+    def drawn(self) -> list[bytes]:
+        """The pictures inside charts: the one on which a box is dragged."""
+        specs = [json.loads(element.plotly_chart.spec) for element in self.of("plotly_chart")]
+        sources = [one["source"] for spec in specs for one in spec["layout"].get("images", ())]
+        return [b64decode(source.partition("base64,")[2]) for source in sources]
+
     def _widget(self, kind: str) -> Element:
         (element,) = self.of(kind)
         return getattr(element, kind)
@@ -203,12 +211,18 @@ class Session:
             connection.close()
 
     def put_file(
-        self, path: str, name: str, data: bytes, token: bool = True
+        self, path: str, name: str, data: bytes, token: str | None = None
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        """Upload to an address that the server gave."""
-        headers = {"Content-Type": "multipart/form-data; boundary=cut"}
-        if token:
-            headers |= {"X-Xsrftoken": self.cookie, "Cookie": f"_streamlit_xsrf={self.cookie}"}
+        """Upload to an address that the server gave.
+
+        Args:
+            token: beside the cookie; the page's own where None.
+        """
+        headers = {
+            "Content-Type": "multipart/form-data; boundary=cut",
+            "Cookie": f"_streamlit_xsrf={self.cookie}",
+            "X-Xsrftoken": self.cookie if token is None else token,
+        }
         return self.http("PUT", path, multipart(name, data), headers)
 
     async def fetch(self, path: str) -> bytes:
@@ -270,6 +284,8 @@ class Session:
 
 
 def multipart(name: str, data: bytes) -> bytes:
-    """A form of one file, with the boundary "cut"."""
+    """A form of one file, with the boundary "cut"; names are escaped as browsers do."""
+    for character, escaped in (('"', "%22"), ("\r", "%0D"), ("\n", "%0A")):
+        name = name.replace(character, escaped)
     head = f'Content-Disposition: form-data; name="file"; filename="{name}"\r\n'
     return b"--cut\r\n" + head.encode() + b"\r\n" + data + b"\r\n--cut--\r\n"
