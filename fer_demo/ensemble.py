@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
 from fer_demo import weights
+from fer_demo.answers import Answers
 from fer_demo.classifier import Classifier, Predictor, softmax
 from fer_demo.errors import ModelUnavailable
 from fer_demo.settings import Settings
@@ -96,21 +97,28 @@ def read_joint(
     unmeasured = Joint(UNMEASURED, max(uncertain_below), best=False, calibration={})
     try:
         document = json.loads(path.read_bytes())
-        if sorted(document["members"].values()) != sorted(sha256):
+        if not is_of(document, sha256):
             return unmeasured
         accuracy = document["accuracy"]
-        return Joint(
+        joint = Joint(
             temperature={head: float(document["temperature"][head]) for head in UNMEASURED},
             uncertain_below=float(document["uncertain_below"]),
             best=accuracy[ENSEMBLE] >= max(accuracy.values()),
             calibration=dict(document["calibration"]["ferplus7"]),
         )
+        Answers.read(joint.calibration, joint.uncertain_below)  # whether it can be read
+        return joint
     except FileNotFoundError:
         return unmeasured
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelUnavailable(
             f"{FILE} was not written by training.ensemble ({error!r}). Delete it, or write it anew."
         ) from None
+
+
+def is_of(document: Mapping[str, Any], sha256: Collection[str | None]) -> bool:
+    """Whether a document of `training.ensemble` was measured of members with these weights."""
+    return sorted(document["members"].values()) == sorted(map(str, sha256))
 
 
 class Ensemble:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_demo.ensemble import ENSEMBLE, FILE
+from fer_demo.ensemble import ENSEMBLE, FILE, is_of
+from fer_demo.weights import BUNDLED
 
-BUNDLED = Path(__file__).parent / "weights"
 PEERS = Path(__file__).with_name("peers.json")
 
 HEADS = {
@@ -60,7 +60,7 @@ def bundled(folder: Path | None = None) -> tuple[Measured, ...]:
     """Every model in the folder, by name, then all together; the bundled ones where None.
 
     Raises:
-        ValueError: a file is not JSON.
+        ValueError: a file is not what its command writes.
     """
     folder = folder or BUNDLED
     paths = [config.parent for config in sorted(folder.glob("*/config.json"))]
@@ -105,12 +105,17 @@ def _model(folder: Path) -> Measured:
 def _together(folder: Path, paths: Sequence[Path]) -> Measured | None:
     """All models as one, where they were measured so."""
     members = {path.name: _sha256(path) for path in paths}
-    joint = _read(folder / FILE) or {}
-    if len(members) < 2 or set(joint.get("members", {}).values()) != set(members.values()):
+    joint = _read(folder / FILE)
+    if joint is None or len(members) < 2:
         return None
-    heads, split = _evaluation(folder / "evaluation.json", ENSEMBLE, members)
     about = ("temperature", "uncertain_below", "calibration")
-    card = {"architecture": " + ".join(members), "fer_demo": {key: joint[key] for key in about}}
+    try:
+        if not is_of(joint, members.values()):
+            return None
+        card = {"architecture": " + ".join(members), "fer_demo": {key: joint[key] for key in about}}
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(f"{FILE} was not written by training.ensemble") from None
+    heads, split = _evaluation(folder / "evaluation.json", ENSEMBLE, members)
     return Measured(ENSEMBLE, card, heads, split)
 
 

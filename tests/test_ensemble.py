@@ -73,13 +73,20 @@ def load(members: list[Classifier], name: str = ENSEMBLE) -> Any:
     return load_predictor(name, SETTINGS, lambda one: {m.name: m for m in members}[one])
 
 
+CALIBRATION = {
+    "edges": [0, 1], "answers": {"all": {"right": [3], "n": [4]}},
+    "at_threshold": {"coverage": 1, "accuracy": 0.75},
+}  # fmt: skip
+"""The least that training.ensemble writes."""
+
+
 def write_joint(path: Path, **changes: Any) -> None:
     """`ensemble.json` of the two members, as training.ensemble writes it, or changed."""
     sha256 = {name: open_weights(name, SETTINGS).card.sha256 for name in ("coarse", "fine")}
     document = {
         "members": sha256, "temperature": TEMPERATURE, "uncertain_below": 0.65,
         "accuracy": {"coarse": 0.7, "fine": 0.8, ENSEMBLE: 0.81},
-        "calibration": {"ferplus7": {"n": 7}}, **changes,
+        "calibration": {"ferplus7": CALIBRATION}, **changes,
     }  # fmt: skip
     (path / FILE).write_text(json.dumps(document))
 
@@ -123,7 +130,7 @@ def test_what_was_measured_of_the_members_counts(members: list[Classifier], bund
     assert guessed.uncertain_below == 0.7, "the larger of the two"
     write_joint(bundled)
     measured = load(members)
-    assert (measured.uncertain_below, measured.calibration) == (0.65, {"n": 7})
+    assert (measured.uncertain_below, measured.calibration) == (0.65, CALIBRATION)
     logits = guessed.predict(crops).logits / TEMPERATURE["ferplus7"]
     np.testing.assert_allclose(measured.predict(crops).logits, logits, rtol=1e-5)
 
