@@ -47,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         return bench.run(given) if given.command == "bench" else _analyse(given)
     except FerDemoError as error:
         print(error, file=sys.stderr)
-        return 2
+    except OSError as error:  # where it was to write
+        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
+    return 2
 
 
 def _analyse(given: argparse.Namespace) -> int:
@@ -63,7 +65,9 @@ def _analyse(given: argparse.Namespace) -> int:
     records: list[dict[str, Any]] = []
     files = list(_pictures(given.paths))
     for number, path in enumerate(tqdm(files, unit="picture", disable=not sys.stderr.isatty()), 1):
-        record, analysis = _analyse_file(path, detector, classifier, given.threshold)
+        record, analysis = _analyse_file(
+            path, detector, classifier, given.threshold, settings.max_faces
+        )
         records.append(record)
         print(json.dumps(record, ensure_ascii=False) if given.json else _as_text(record))
         if given.out and analysis is not None:
@@ -117,7 +121,7 @@ def _pictures(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _analyse_file(
-    path: Path, detector: FaceDetector, classifier: Predictor, threshold: float
+    path: Path, detector: FaceDetector, classifier: Predictor, threshold: float, max_faces: int
 ) -> tuple[dict[str, Any], Analysis | None]:
     # A name may be made to move a terminal's cursor, or be no text at all.
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
@@ -132,7 +136,14 @@ def _analyse_file(
     except FerDemoError as error:
         return {"image": shown, "error": str(error)}, None
     decoded = time.perf_counter() - start
-    analysis = analyse(photo, detector, classifier, threshold=threshold, decode_seconds=decoded)
+    analysis = analyse(
+        photo,
+        detector,
+        classifier,
+        threshold=threshold,
+        max_faces=max_faces,
+        decode_seconds=decoded,
+    )
     return to_record(analysis, shown), analysis
 
 

@@ -11,9 +11,8 @@ from fer_demo.classifier import Predictor
 from fer_demo.crops import align, whole_picture
 from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector, largest, with_added
 from fer_demo.quality import face_warnings
+from fer_demo.settings import MAX_FACES
 from fer_demo.types import Analysis, Faces, Photo
-
-MAX_FACES = 50
 
 
 def analyse(
@@ -33,7 +32,7 @@ def analyse(
         threshold: of the detector's score.
         added: (K, 4) boxes [x1, y1, x2, y2] that a person drew, photo pixels.
         whole: treat the whole picture as one face instead of looking for faces.
-        max_faces: the largest are kept, the others counted in `left_out`.
+        max_faces: those added and the largest are kept, the others counted in `left_out`.
         decode_seconds: what reading the photo took, for the record.
     """
     start = time.perf_counter()
@@ -42,8 +41,10 @@ def analyse(
         faces, crops, left_out = Faces(corner, np.ones(1, np.float32)), whole_picture(photo), 0
         detected = time.perf_counter()
     else:
-        faces = with_added(detector.detect(photo, threshold), added)
-        faces, left_out = largest(faces, max_faces)
+        room = max_faces - (0 if added is None else len(added))
+        faces, left_out = largest(detector.detect(photo, threshold), max(0, room))
+        faces, more = largest(with_added(faces, added), max_faces)
+        left_out += more
         detected = time.perf_counter()
         crops = align(photo, faces)
     cropped = time.perf_counter()

@@ -13,6 +13,8 @@ DEFAULT_HUB_REPOS: tuple[str, ...] = ()
 """Hub repositories that serve the weights where FER_HUB_REPOS is not set; the bundled ones do
 while this is empty. `python -m training.publish` prints the line to put here."""
 
+MAX_FACES = 50
+
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
@@ -25,7 +27,7 @@ class Settings:
     but empty for the bundled weights."""
     hub_deadline: float = 120.0
     """FER_HUB_DEADLINE: seconds that a download may take, all in all."""
-    max_faces: int = 50
+    max_faces: int = MAX_FACES
     """FER_MAX_FACES: faces analysed in one picture."""
     threads: int = 2
     """FER_THREADS: processor threads for a network; the cores there are by default."""
@@ -41,14 +43,22 @@ class Settings:
         Raises:
             BadSetting: naming the variable and what it takes.
         """
+        plain = cls(threads=_cores())
         return cls(
-            hub_repos=_repos(environment, "FER_HUB_REPOS", DEFAULT_HUB_REPOS),
-            hub_deadline=_number(environment, "FER_HUB_DEADLINE", 120.0),
-            max_faces=_count(environment, "FER_MAX_FACES", 50),
-            threads=_count(environment, "FER_THREADS", os.cpu_count() or 1),
-            live_places=_count(environment, "FER_LIVE_PLACES", 2),
-            live_seconds=_number(environment, "FER_LIVE_SECONDS", 600.0),
+            hub_repos=_repos(environment, "FER_HUB_REPOS", plain.hub_repos),
+            hub_deadline=_number(environment, "FER_HUB_DEADLINE", plain.hub_deadline),
+            max_faces=_count(environment, "FER_MAX_FACES", plain.max_faces),
+            threads=_count(environment, "FER_THREADS", plain.threads),
+            live_places=_count(environment, "FER_LIVE_PLACES", plain.live_places),
+            live_seconds=_number(environment, "FER_LIVE_SECONDS", plain.live_seconds),
         )
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _repos(environment: Mapping[str, str], name: str, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -123,3 +123,13 @@ def test_a_folder_is_walked_and_an_unknown_model_is_refused_in_a_sentence(tmp_pa
     assert records == []
     assert "x" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("out", ["taken", "taken/inside"])
+def test_where_nothing_can_be_written_a_sentence_says_so(tmp_path: Path, out: str) -> None:
+    (tmp_path / "taken").write_text("a file")
+    given = (tmp_path, "--out", tmp_path / out)
+    done, _ = analyse(*given, endpoint="http://127.0.0.1:9", cache=tmp_path)
+    assert done.returncode == 2
+    assert str(tmp_path / out) in done.stderr
+    assert "Traceback" not in done.stderr

@@ -74,6 +74,14 @@ def test_a_face_that_a_person_marked_is_analysed_like_the_others(classifier: Cla
     np.testing.assert_array_equal(marked.faces.xyxy, box)
 
 
+def test_a_face_that_a_person_marked_is_kept_before_larger_ones(classifier: Classifier) -> None:
+    box = np.array([[1, 1, 12, 12]], np.float32)
+    result = analyse(Photo(astronaut()), Crowd(9), classifier, added=box, max_faces=4)
+    assert len(result) == 4
+    assert result.left_out == 6
+    assert (result.faces.xyxy == box).all(axis=1).any()
+
+
 def test_an_analysis_is_the_same_every_time(classifier: Classifier) -> None:
     first, second = (analyse(Photo(astronaut()), Haar(), classifier) for _ in range(2))
     np.testing.assert_array_equal(first.predictions.probs, second.predictions.probs)

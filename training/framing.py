@@ -12,6 +12,7 @@ with --weights instead what the detour costs on PublicTest.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ from fer_demo.crops import TERMS_IN_USE, align
 from fer_demo.faces import YuNet
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Photo
 from training.data import DataError, read_split
-from training.folder import load_network
+from training.folder import FolderError, load_network
 from training.predict import predict_logits
 from training.votes import ferplus7_label
 
@@ -127,20 +128,30 @@ def enlarged(pixels: NDArray[np.uint8]) -> Photo:
     return Photo(np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB), np.uint8))
 
 
-def main() -> None:
-    """The command line."""
+def main() -> int:
+    """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.framing", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--detector", type=Path, required=True)
     parser.add_argument("--images", type=int, default=7000)
     parser.add_argument("--weights", type=Path)
     given = parser.parse_args()
-    if given.weights:
-        print(cost_of_detection(given.data, given.weights, YuNet(given.detector)))
-        return
-    grey = read_split(given.data, "train").grey
-    chosen = np.random.default_rng(0).choice(len(grey), min(given.images, len(grey)), replace=False)
-    boxes, landmarks = detect_in_crops(grey[chosen], YuNet(given.detector))
+    try:
+        detector = YuNet(given.detector)
+        if given.weights:
+            print(cost_of_detection(given.data, given.weights, detector))
+        else:
+            fit_terms(read_split(given.data, "train").grey, given.images, detector)
+    except (DataError, FolderError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def fit_terms(grey: NDArray[np.uint8], images: int, detector: YuNet) -> None:
+    """Fit the framing on some of (N, 48, 48) crops, and print how far it and others are off."""
+    chosen = np.random.default_rng(0).choice(len(grey), min(images, len(grey)), replace=False)
+    boxes, landmarks = detect_in_crops(grey[chosen], detector)
     held_out = np.arange(len(boxes)) % 5 == 0
     found = fit(boxes[~held_out], landmarks[~held_out])
     for name, row in zip(("x", "y", "side"), found, strict=True):
@@ -161,4 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

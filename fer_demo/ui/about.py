@@ -6,7 +6,6 @@ import streamlit as st
 
 from fer_demo.errors import FerDemoError
 from fer_demo.images import ACCEPTED, MAX_BYTES, MAX_PIXELS, MAX_SIDE
-from fer_demo.pipeline import MAX_FACES
 from fer_demo.ui import resources
 from fer_demo.ui.layout import NOTICE_TITLE
 from fer_demo.ui.origin import origin
@@ -40,7 +39,7 @@ LIMITS = f"""
 - Small, blurred, dark or turned faces, children, masks, sunglasses and drawings are less reliable.
   The page warns where it can tell.
 - A picture may have up to {MAX_BYTES // 10**6} MB, {MAX_PIXELS // 10**6} megapixels and
-  {MAX_SIDE:,} pixels a side, as {ACCEPTED}. Up to {MAX_FACES} faces of a picture are read.
+  {MAX_SIDE:,} pixels a side, as {ACCEPTED}.
 """
 
 RESPONSIBLE = """
@@ -79,7 +78,7 @@ def main() -> None:
             ("Responsible use", RESPONSIBLE),
             ("Privacy", PRIVACY),
             ("How it works", HOW),
-            ("Limits", LIMITS),
+            ("Limits", LIMITS + _faces()),
         ):
             st.markdown(f"## {title}", anchors=False)
             st.markdown(text)
@@ -87,6 +86,10 @@ def main() -> None:
         _running()
         st.markdown("## Licences and sources", anchors=False)
         st.markdown(LICENCES)
+
+
+def _faces() -> str:
+    return f"- Up to {resources.settings().max_faces} faces of a picture are read.\n"
 
 
 def _running() -> None:

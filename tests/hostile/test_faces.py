@@ -12,8 +12,8 @@ from PIL import Image
 from fer_demo.classifier import Predictor, load_classifier
 from fer_demo.export import to_zip
 from fer_demo.faces import YuNet
-from fer_demo.pipeline import MAX_FACES, analyse
-from fer_demo.settings import Settings
+from fer_demo.pipeline import analyse
+from fer_demo.settings import MAX_FACES, Settings
 from fer_demo.types import Photo
 from fer_demo.weights import model_names, open_weights
 from tests.hostile.corpus import encode, face
