@@ -29,6 +29,7 @@ from fer_demo.types import COLOUR_SIDE, EXPRESSIONS, Analysis
 from fer_demo.ui.gallery import Picture, Question
 from fer_demo.ui.heatmaps import METHODS, NOTHING, Look, look_controls, maps_of, what
 from fer_demo.ui.how_sure import like_this
+from fer_demo.ui.layout import told
 from fer_demo.ui.picture import remove_box
 
 CARDS_A_PAGE = 5
@@ -72,13 +73,14 @@ def cards(
         pager: a place beside the picture, where the cards come in pages.
     """
     _forget_choices_for_other_faces((picture.digest, question))
-    look, scale = look_controls(picture, analysis)
-    first = 0
-    if pager is not None:
-        with pager:
-            first = _first_card(len(analysis))
-    for face in range(first, min(first + CARDS_A_PAGE, len(analysis))):
-        _card(picture, question, analysis, answers, face, look, scale)
+    with told("again-maps"):
+        look, scale = look_controls(picture, question.model, analysis)
+        first = 0
+        if pager is not None:
+            with pager:
+                first = _first_card(len(analysis))
+        for face in range(first, min(first + CARDS_A_PAGE, len(analysis))):
+            _card(picture, question, analysis, answers, face, look, scale)
 
 
 def _first_card(count: int) -> int:
@@ -110,14 +112,15 @@ def _card(
     look: Look,
     scale: float,
 ) -> None:
-    with st.container(border=True, key=f"card-{face + 1}", gap="small"):
+    place = st.container(border=True, key=f"card-{face + 1}", gap="small")
+    with place, told(f"again-{face + 1}"):
         with st.container(gap=None):
             _head(picture, analysis, face)
             like_this(analysis, answers, face)
         # Below what it changes, and read before: on the first run its choice may be in the address.
         body = st.container(horizontal=True, gap="medium", key=f"body-{face + 1}")
         chosen = _class_picker(analysis, face)
-        (values,) = maps_of(picture, analysis, look, [face], [chosen], st.empty())
+        (values,) = maps_of(picture, question.model, analysis, look, [face], [chosen], st.empty())
         with body:
             with st.container(width=COLOUR_SIDE, gap="xxsmall"):
                 _map(analysis, face, values, what(analysis, look, face, chosen), look, scale)
@@ -204,6 +207,7 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
                 if removed:
                     remove_box(picture, box)
                     st.rerun()  # all of the page: this fragment alone would keep the card
+                break  # of boxes that are nearly the same, one at a time
 
 
 def _class_picker(analysis: Analysis, face: int) -> int:

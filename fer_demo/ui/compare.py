@@ -12,11 +12,11 @@ import streamlit as st
 
 from fer_demo.charts import describe_face, finding, small_bars, unbroken
 from fer_demo.draw import evidence_scale, overlay
-from fer_demo.ensemble import ENSEMBLE, read_by
-from fer_demo.errors import FerDemoError
+from fer_demo.ensemble import ENSEMBLE, Ensemble, read_by
 from fer_demo.types import EXPRESSIONS, Analysis
 from fer_demo.ui import resources
 from fer_demo.ui.gallery import Picture, Question
+from fer_demo.ui.layout import told
 from fer_demo.ui.origin import short_name
 
 OPACITY = 0.6
@@ -31,13 +31,20 @@ def compare(picture: Picture, question: Question, limit: float) -> None:
         limit: the confidence below which the model of `question` is to be uncertain, as the picture
             beside the comparison shows it; the others keep their own.
     """
-    try:
+    with told("again-compare"):
         with st.spinner("Asking each model"):
             answers = _answers(picture, question)
             together = resources.ensemble()
-    except FerDemoError as error:
-        st.error(str(error), icon=":material/error:")
-        return
+        _side_by_side(picture, question, limit, answers, together)
+
+
+def _side_by_side(
+    picture: Picture,
+    question: Question,
+    limit: float,
+    answers: dict[str, Analysis],
+    together: Ensemble,
+) -> None:
     if question.model in answers:
         answers[question.model] = replace(answers[question.model], uncertain_below=limit)
     joint = replace(
@@ -93,7 +100,9 @@ def _answers(picture: Picture, question: Question) -> dict[str, Analysis]:
     for name in resources.models():
         asked = replace(question, model=name)
         if asked not in picture.analyses:
-            picture.keep(asked, read_by(resources.classifier(name), shown))
+            classifier = resources.classifier(name)
+            with resources.slots().take():
+                picture.keep(asked, read_by(classifier, shown))
         answers[name] = picture.analyses[asked]
     picture.analyses.setdefault(question, shown)  # if the others have pushed it out
     return answers

@@ -102,8 +102,11 @@ class Look:
         return METHODS[self.method].signed or self.against != NOTHING
 
 
-def look_controls(picture: Picture, analysis: Analysis) -> tuple[Look, float]:
+def look_controls(picture: Picture, model: str, analysis: Analysis) -> tuple[Look, float]:
     """The row above the cards; everything beyond the default is in one popover.
+
+    Args:
+        model: the name under which `resources` has what answered.
 
     Returns:
         The look, and the magnitude that is drawn in full colour: one for the whole picture, by
@@ -115,7 +118,7 @@ def look_controls(picture: Picture, analysis: Analysis) -> tuple[Look, float]:
             with st.popover(
                 "Heat map", icon=":material/layers:", key="map-settings", width="stretch"
             ):
-                method, against, grid, regions = _map_controls(analysis.model)
+                method, against, grid, regions = _map_controls(model)
             legend = st.container(gap="xxsmall", key="legend")
         percent = st.slider(
             "Opacity", 0, 100, 60, 5, format="%d %%", key="opacity", bind="query-params", width=150
@@ -129,10 +132,10 @@ def look_controls(picture: Picture, analysis: Analysis) -> tuple[Look, float]:
     look = Look(method, against, grid, regions, percent / 100, grey)
     every = range(len(analysis))
     scale = signed_scale(
-        maps_of(picture, analysis, look, every, analysis.predictions.top, progress)
+        maps_of(picture, model, analysis, look, every, analysis.predictions.top, progress)
     )
     with legend:
-        _legend(look, scale, analysis.model)
+        _legend(look, scale, model)
     return look, scale
 
 
@@ -208,6 +211,7 @@ def _legend(look: Look, scale: float, model: str) -> None:
 
 def maps_of(
     picture: Picture,
+    model: str,
     analysis: Analysis,
     look: Look,
     faces: Sequence[int],
@@ -217,15 +221,18 @@ def maps_of(
     """(F, h, w): for each of some faces the map for one expression under a look.
 
     What is not known yet is computed, with a bar at `progress`.
+
+    Raises:
+        Busy: there was no place for the computation.
     """
     if not len(faces):
         return np.zeros((0, 1, 1), np.float32)
     wanted = [(face, int(k)) for face, k in zip(faces, classes, strict=True)]
-    plain = _known(picture, analysis, look.method, wanted, progress)
+    plain = _known(picture, model, analysis, look.method, wanted, progress)
     if look.against == NOTHING:
         return plain
     others = [(face, against(analysis, look, face, k)) for face, k in wanted]
-    return plain - _known(picture, analysis, look.method, others, progress)
+    return plain - _known(picture, model, analysis, look.method, others, progress)
 
 
 def against(analysis: Analysis, look: Look, face: int, chosen: int) -> int:
@@ -244,6 +251,7 @@ def what(analysis: Analysis, look: Look, face: int, chosen: int) -> str:
 
 def _known(
     picture: Picture,
+    model: str,
     analysis: Analysis,
     method: str,
     wanted: Sequence[tuple[int, int]],
@@ -255,12 +263,14 @@ def _known(
     maps = []
     for done, (face, k) in enumerate(wanted):
         crop = analysis.crops.grey[face]
-        key = (analysis.model, method, crop.tobytes(), k)
+        key = (model, method, crop.tobytes(), k)
         if key not in picture.maps:
             if done:  # the first is there before a bar could be read
                 text = f"{METHODS[method].name}: face {done + 1} of {len(wanted)}"
                 progress.progress(done / len(wanted), text)
-            for kind, one in _compute(analysis.model, method, crop, k):
+            with resources.slots().take():
+                computed = _compute(model, method, crop, k)
+            for kind, one in computed:
                 picture.keep_map((*key[:3], kind), one)
         maps.append(picture.maps[key])
     progress.empty()

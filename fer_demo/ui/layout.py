@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
 from starlette.formparsers import MultiPartParser
 
 from fer_demo import log
+from fer_demo.errors import Busy, FerDemoError
 from fer_demo.images import MAX_BYTES
 
 STYLE = Path(__file__).with_name("style.css")
@@ -61,3 +64,19 @@ def notice() -> None:
         text.markdown(NOTICE)
         with link.container(horizontal_alignment="right"):
             st.page_link("fer_demo/ui/about.py", label="Limits and privacy")
+
+
+@contextmanager
+def told(again: str) -> Iterator[None]:
+    """Say what stops the block, as the sentence that it is.
+
+    Args:
+        again: key of the button that stands below it where another try may help.
+    """
+    try:
+        yield
+    except Busy as error:
+        st.warning(str(error), icon=":material/hourglass_top:")
+        st.button("Try again", key=again)  # any click runs the page again
+    except FerDemoError as error:
+        st.error(str(error), icon=":material/error:")

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from fer_demo import log
 from fer_demo.answers import Answers
 from fer_demo.ensemble import ENSEMBLE
-from fer_demo.errors import Busy, FerDemoError
+from fer_demo.errors import FerDemoError
 from fer_demo.export import annotated_png, to_csv, to_json, to_record, to_zip
 from fer_demo.faces import DEFAULT_THRESHOLD
 from fer_demo.pipeline import analyse
@@ -24,7 +24,7 @@ from fer_demo.ui.compare import compare
 from fer_demo.ui.gallery import Gallery, Picture, gallery
 from fer_demo.ui.how_sure import answering_from, answers_of
 from fer_demo.ui.intake import example_by_id, intake
-from fer_demo.ui.layout import notice
+from fer_demo.ui.layout import notice, told
 from fer_demo.ui.origin import title, weights_line
 from fer_demo.ui.picture import picture_column, set_marking, treat_as_one_face
 
@@ -137,39 +137,36 @@ def _analyse_all(pictures: Gallery, model: str, threshold: float) -> list[Analys
     todo = [p for p in pictures.pictures if p.question(model, threshold) not in p.analyses]
     if todo:
         bar = st.progress(0.0, "Loading the face detector")
-        try:
-            fetching = partial(_show_fetching, bar, "the face detector")
-            detector = resources.detector(progress=fetching)
-            bar.progress(0.05, "Loading the expression model")
-            classifier = resources.classifier(model, partial(_show_fetching, bar, "the model"))
-            for index, picture in enumerate(todo):
-                text = f"Reading picture {index + 1} of {len(todo)}"
-                bar.progress(0.1 + 0.9 * index / len(todo), text)
-                question = picture.question(model, threshold)
-                with resources.slots().take(), log.timed("analysis") as found:
-                    analysis = analyse(
-                        picture.photo,
-                        detector,
-                        classifier,
-                        threshold=threshold,
-                        added=np.array(picture.added, np.float32).reshape(-1, 4),
-                        whole=picture.whole,
-                        max_faces=resources.settings().max_faces,
-                        decode_seconds=picture.decode_seconds,
-                    )
-                    found["faces"] = len(analysis)
-                picture.keep(question, analysis)
-        except Busy as error:
-            bar.empty()
-            st.warning(str(error), icon=":material/hourglass_top:")
-            st.button("Try again", key="again")  # any click runs the page again
-            return None
-        except FerDemoError as error:
-            bar.empty()
-            st.error(str(error), icon=":material/error:")
-            return None
-        bar.empty()
+        with told("again"):
+            try:
+                _analyse(todo, model, threshold, bar)
+            finally:
+                bar.empty()
+    if any(p.question(model, threshold) not in p.analyses for p in pictures.pictures):
+        return None
     return [p.analyses[p.question(model, threshold)] for p in pictures.pictures]
+
+
+def _analyse(todo: list[Picture], model: str, threshold: float, bar: DeltaGenerator) -> None:
+    """Load what is needed, and look at each of these pictures."""
+    detector = resources.detector(progress=partial(_show_fetching, bar, "the face detector"))
+    bar.progress(0.05, "Loading the expression model")
+    classifier = resources.classifier(model, partial(_show_fetching, bar, "the model"))
+    for index, picture in enumerate(todo):
+        bar.progress(0.1 + 0.9 * index / len(todo), f"Reading picture {index + 1} of {len(todo)}")
+        with resources.slots().take(), log.timed("analysis") as found:
+            analysis = analyse(
+                picture.photo,
+                detector,
+                classifier,
+                threshold=threshold,
+                added=np.array(picture.added, np.float32).reshape(-1, 4),
+                whole=picture.whole,
+                max_faces=resources.settings().max_faces,
+                decode_seconds=picture.decode_seconds,
+            )
+            found["faces"] = len(analysis)
+        picture.keep(picture.question(model, threshold), analysis)
 
 
 def _show_fetching(bar: DeltaGenerator, what: str, done: int, total: int) -> None:

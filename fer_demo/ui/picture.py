@@ -137,7 +137,8 @@ def add_box(picture: Picture, box: Box) -> bool:
     if x2 - x1 < MIN_BOX or y2 - y1 < MIN_BOX:
         st.toast("That box is too small. Drag a larger one.", icon=":material/info:")
         return False
-    picture.added = (*picture.added, (x1, y1, x2, y2))
+    if (x1, y1, x2, y2) not in picture.added:
+        picture.added = (*picture.added, (x1, y1, x2, y2))
     st.session_state["marking"] = False
     return True
 

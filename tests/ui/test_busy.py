@@ -58,6 +58,29 @@ def test_a_busy_server_says_so_and_answers_later(
     assert len(headings(app)) == 1
 
 
+def test_a_heat_map_waits_for_a_place_too(app: AppTest, only_place: Slots) -> None:
+    click(app.run(), "example-one")
+    with only_place.take():
+        app.radio(key="map-method").set_value("occlusion").run()
+        assert not app.exception
+        assert [warning.value for warning in app.warning] == [SENTENCE]
+        assert not headings(app)
+    click(app, "again-maps")
+    assert not app.warning
+    assert len(headings(app)) == 1
+
+
+def test_a_comparison_waits_for_a_place_too(app: AppTest, only_place: Slots) -> None:
+    click(app.run(), "example-one")
+    with only_place.take():
+        app.toggle(key="compare").set_value(True).run()
+        assert not app.exception
+        assert [warning.value for warning in app.warning] == [SENTENCE]
+    click(app, "again-compare")
+    assert not app.warning
+    assert any(words in texts(app) for words in ("Both models say", "They disagree"))
+
+
 def test_an_upload_that_finds_no_place_is_named(app: AppTest, taken: threading.Event) -> None:
     upload(app.run(), ("a.png", example_png("one")))
     assert not app.exception

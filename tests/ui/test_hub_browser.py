@@ -47,7 +47,7 @@ def published(
     write_evaluation(tiny)
     secrets = folder / "home/.streamlit/secrets.toml"
     secrets.parent.mkdir(parents=True)
-    secrets.write_text(f'FER_HUB_REPOS = "{REPO},{OTHER}"\nHF_TOKEN = "{TOKEN}"\n')
+    secrets.write_text(f'FER_HUB_REPOS = "{REPO}@main,{OTHER}"\nHF_TOKEN = "{TOKEN}"\n')
     with HubServer() as hub, pytest.MonkeyPatch.context() as patch:
         use(hub, folder / "publisher", patch)
         patch.setenv("HF_TOKEN", TOKEN)

@@ -262,6 +262,16 @@ def test_boxes_are_cut_to_the_photo_and_must_have_a_size(one):
     assert len(picture.added) == 1
 
 
+def test_a_box_that_was_added_before_is_there_once(one):
+    picture = pictures(one).picture
+    assert add_box(picture, (20, 10, 60, 60))
+    assert add_box(picture, (20, 10, 60, 60))
+    assert len(picture.added) == 1
+    picture.added = (*picture.added, (20.2, 10.0, 60.0, 60.0))
+    one.run()
+    assert not one.exception
+
+
 def test_fifty_faces_come_in_pages_and_more_are_counted(app, monkeypatch):
     click(app.run(), "example-several")
     picture = pictures(app).picture
@@ -317,6 +327,7 @@ def test_the_page_says_which_weights_answered(one):
 
 def test_bundled_weights_that_serve_instead_of_the_hubs_say_why(app, monkeypatch):
     restart(monkeypatch)
+    resources.weights.clear()
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("FER_HUB_REPOS", "me/none")
     click(app.run(), "example-one")
