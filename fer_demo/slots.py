@@ -27,7 +27,6 @@ class Slots:
     """At most `count` at a time, and `waiting` in the queue; safe to share between threads."""
 
     def __init__(self, count: int, waiting: int | None = None, patience: float = PATIENCE):
-        self.count = count
         self._places = threading.BoundedSemaphore(count)
         self._limit = count + (QUEUE * count if waiting is None else waiting)
         self._patience = patience

@@ -246,8 +246,6 @@ class ModelCard:
     output_stride: int
     mean: float
     std: float
-    labels: tuple[str, ...]
-    """All 15, FER2013's seven then FER+'s eight, prefixed with their head."""
     temperature: Mapping[str, float]
     """Raw temperature a head, already folded into the weights."""
     uncertain_below: float
@@ -257,7 +255,5 @@ class ModelCard:
     size_bytes: int
     source: str = "bundled"
     """"bundled", or "owner/name@commit" of a Hub repository."""
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    recipe: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     """Of the head that the app shows, as `training.calibrate` wrote it; empty where it did not."""

@@ -128,15 +128,12 @@ def _card(config: dict[str, Any], file: dict[str, Any], name: str, source: str) 
         output_stride=int(arguments["output_stride"]),
         mean=float(mean),
         std=float(std),
-        labels=LABELS,
         temperature=temperature,
         uncertain_below=float(ours["uncertain_below"]),
         licence=str(pretrained["license"]),
         sha256=str(file["sha256"]),
         size_bytes=int(file["size"]),
         source=source,
-        metrics=dict(ours.get("metrics", {})),
-        recipe=dict(ours.get("recipe", {})),
         calibration=calibration,
     )
 

@@ -15,7 +15,7 @@ from tests.networks import evidence_network
 
 CARD = ModelCard(
     name="tiny", architecture="resnet10t", input_size=64, output_stride=16, mean=0.5, std=0.5,
-    labels=(), temperature={}, uncertain_below=0.99, licence="", sha256="", size_bytes=0,
+    temperature={}, uncertain_below=0.99, licence="", sha256="", size_bytes=0,
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.data import DataError, LabelledFaces, read_split
 from training.evaluate import Model
-from training.folder import FolderError
+from training.folder import FolderError, weights_sha256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +46,7 @@ def teach(folders: list[Path], faces: LabelledFaces) -> Targets:
     """
     heads = [FER2013_HEAD, FERPLUS_HEAD]
     logits = np.concatenate(Model("teachers", folders).logits(faces.grey, heads, flip=True), axis=1)
-    names = tuple(
-        f"{folder.resolve().name} "
-        + hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
-        for folder in folders
-    )
+    names = tuple(f"{folder.resolve().name} {weights_sha256(folder)[:12]}" for folder in folders)
     return Targets(logits, _fingerprint(faces), names)
 
 
@@ -77,7 +73,9 @@ def read_targets(path: Path, faces: LabelledFaces) -> Targets:
     try:
         with np.load(path) as file:
             targets = Targets(
-                file["logits"].astype(np.float32), str(file["pixels"]), tuple(file["teachers"])
+                file["logits"].astype(np.float32),
+                str(file["pixels"]),
+                tuple(map(str, file["teachers"])),
             )
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} holds no teachers' targets: {error}.") from None

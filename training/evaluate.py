@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_demo.ensemble import read_joint, together
+from fer_demo.ensemble import ENSEMBLE, read_joint, together
 from fer_demo.faces import load_detector
 from fer_demo.settings import Settings
 from fer_demo.types import (
@@ -211,7 +211,7 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
     if len(folders) < len(given.weights):
         raise FolderError("Two --weights folders have one name: their results need two.")
     if len(given.weights) > 1:
-        folders["ensemble"] = given.weights
+        folders[ENSEMBLE] = given.weights
     document: dict[str, Any] = {
         "data": given.data.name,
         "split": given.split,

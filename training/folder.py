@@ -18,15 +18,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from fer_demo.crops import INPUT_MEAN, INPUT_STD
-from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS_EXPRESSIONS, FERPLUS_HEAD, NUM_LOGITS
-from fer_demo.verify import Refused, verify
+from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
+from fer_demo.verify import LABELS, Refused, verify
 from fer_demo.weights import WeightsFolder
-
-LABEL_NAMES = (
-    *(f"fer2013/{name}" for name in EXPRESSIONS),
-    *(f"ferplus/{name}" for name in FERPLUS_EXPRESSIONS),
-)
-"""Names of the 15 logits."""
 
 LICENCE = "other: weights trained on FER2013, research use"
 
@@ -65,10 +59,10 @@ def folder_config(
             "std": [INPUT_STD],
             "first_conv": borrowed["first_conv"],
             "classifier": borrowed["classifier"],
-            "label_names": list(LABEL_NAMES),
+            "label_names": list(LABELS),
             "license": LICENCE,
         },
-        "label_names": list(LABEL_NAMES),
+        "label_names": list(LABELS),
         "fer_demo": {
             "format": 1,
             "temperature": {"fer2013": 1.0, "ferplus8": 1.0, "ferplus7": 1.0},
@@ -137,7 +131,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise FolderError(f"{path} is not a weights folder: {error}.") from None
     except ValueError as error:
         raise FolderError(f"{path / 'config.json'} is not valid JSON: {error}.") from None
-    if tuple(config.get("label_names", ())) != LABEL_NAMES or "fer_demo" not in config:
+    if tuple(config.get("label_names", ())) != LABELS or "fer_demo" not in config:
         raise FolderError(f"{path / 'config.json'} does not describe a network of this project.")
     return config
 

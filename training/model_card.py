@@ -35,7 +35,7 @@ def model_card(name: str, repo: str, config: Json, document: Json) -> str:
         _opening(name, config),
         _loading(repo, config),
         _USE,
-        _DATA,
+        _DATA + _teachers(config),
         _results(document, results),
         _calibration(config, results),
         _failures(results),
@@ -137,8 +137,8 @@ _DATA = """## Training data and terms
 FER2013's training split (28,709 grey pictures of 48 x 48 pixels, from web searches), with its own
 labels and the votes of FER+'s ten annotators. FER2013 is for research use and is not included;
 mirrors disagree about its licence. FER+ labels: MIT, Microsoft. Treat these weights as research
-use. About a tenth of each test split is in the training split too; figures are therefore given
-with and without these pictures where both were measured.
+use. About a twelfth of PublicTest is in the training split too; figures are therefore given with
+and without these pictures where both were measured.
 """
 
 
@@ -209,6 +209,14 @@ def _failures(results: Json) -> str:
 - Accuracy by age, sex and skin colour was not measured: FER2013 does not tell them.
 """
     )
+
+
+def _teachers(config: Json) -> str:
+    teachers = config["fer_demo"].get("recipe", {}).get("teachers")
+    if not teachers:
+        return ""
+    named = ", ".join(f"`{name}`" for name in teachers)
+    return f"\nIt learned from the answers of other networks as well (name, sha256): {named}.\n"
 
 
 def _recipe(config: Json) -> str:

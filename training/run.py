@@ -70,6 +70,7 @@ class Run:
         self.target, self.weight = (t.to(device) for t in soft_targets(train))
         self.frequency = class_frequency(self.label, self.target, self.weight)
         self.teacher = None if targets is None else torch.from_numpy(targets.logits).to(device)
+        self.teachers = () if targets is None else targets.teachers
         self.valid_grey = torch.from_numpy(valid.grey).to(device)
         self.valid_label = torch.from_numpy(valid.label).to(device)
         self.valid_majority = torch.from_numpy(
@@ -152,6 +153,7 @@ class Run:
         """Everything a later process needs to continue."""
         return {
             "recipe": as_dict(self.recipe),
+            "teachers": list(self.teachers),
             "step": self.step,
             "model": self.network.state_dict(),
             "ema": self.ema.module.state_dict(),

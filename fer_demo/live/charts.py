@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from fer_demo.charts import COLOURS, TEMPLATE, probability_bars
-from fer_demo.draw import percent
 from fer_demo.live.recording import UNCERTAIN, Timeline
 from fer_demo.types import EXPRESSIONS
 
@@ -21,17 +20,6 @@ PERCENT_AXIS = {"tickvals": [0, 50, 100], "ticktext": ["0 %", "50 %", "100 %"]}
 ROLLING_SECONDS = 60.0
 GAP_SECONDS = 1.0
 """A person away for longer leaves a gap in their lines."""
-
-
-def words(probs: NDArray[np.float32], uncertain_below: float) -> str:
-    """What is said of a person: "Happy, 97 %" or "Uncertain: sad 41 % or neutral 38 %"."""
-    first, second = (int(i) for i in np.argsort(-probs, kind="stable")[:2])
-    if probs[first] < uncertain_below:
-        return (
-            f"Uncertain: {EXPRESSIONS[first]} {percent(probs[first])} "
-            f"or {EXPRESSIONS[second]} {percent(probs[second])}"
-        )
-    return f"{EXPRESSIONS[first].capitalize()}, {percent(probs[first])}"
 
 
 def bars(probs: NDArray[np.float32]) -> go.Figure:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import time
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
-from PIL import Image
 
+from fer_demo.charts import finding
 from fer_demo.draw import badge, face_colour
-from fer_demo.live.charts import bars, rolling, shares, shares_in_words, strips, words
+from fer_demo.export import png
+from fer_demo.live.charts import bars, rolling, shares, shares_in_words, strips
 from fer_demo.live.recording import Timeline
 from fer_demo.live.session import MAX_MOMENTS, LiveSession, Seen, Status
 from fer_demo.ui import live_shared
@@ -162,11 +161,10 @@ def _present(seen: Seen | None) -> list[int]:
 def _person_now(session: LiveSession, seen: Seen | None, timeline: Timeline, person: int) -> None:
     """The seven bars of a person, or when they were last seen."""
     now = _present(seen)
-    below = session.ask.classifier.uncertain_below
     if seen is not None and person in now:
         face = now.index(person)
         probs, colour = seen.analysis.predictions.probs[face], face_colour(seen.analysis, face)
-        text = words(probs, below)
+        text = finding(seen.analysis, face)
         warnings = seen.analysis.warnings[face]
     else:
         mine = timeline.of(person)
@@ -216,7 +214,7 @@ def _summary(session: LiveSession, status: Status) -> None:
         if last is not None:
             st.download_button(
                 "Last picture (PNG)",
-                lambda: _png(last),
+                partial(png, last),
                 "live.png",
                 "image/png",
                 key="live-png",
@@ -239,7 +237,7 @@ def _moments(session: LiveSession) -> None:
                 st.image(moment.rgb, width=168, alt=f"The picture at {_clock(moment.seconds)}")
                 st.download_button(
                     f"At {_clock(moment.seconds)}",
-                    partial(_png, moment.rgb),
+                    partial(png, moment.rgb),
                     f"live-{moment.seconds:.0f}s.png",
                     "image/png",
                     key=f"live-moment-{index}",
@@ -252,12 +250,6 @@ def _clear() -> None:
     """Forget the stream and all that was seen."""
     for key in ("live-session", "live-outcome", "live-person"):
         st.session_state.pop(key, None)
-
-
-def _png(rgb: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
 
 
 def _clock(seconds: float) -> str:

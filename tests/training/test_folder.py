@@ -23,7 +23,7 @@ from training.calibrate import (
 )
 from training.data import DataError
 from training.folder import (
-    LABEL_NAMES,
+    LABELS,
     FolderError,
     fold_temperature,
     load_network,
@@ -51,7 +51,7 @@ def test_export_round_trip_through_plain_timm(weights: Path, tiny_run: Path) -> 
         half = averaged[name].half().float() if name in dict(network.named_parameters()) else None
         assert torch.equal(tensor, averaged[name] if half is None else half)
     assert network.pretrained_cfg["input_size"] == (1, 32, 32)
-    assert tuple(network.pretrained_cfg["label_names"]) == LABEL_NAMES
+    assert tuple(network.pretrained_cfg["label_names"]) == LABELS
 
 
 def test_what_is_written_is_ours(weights: Path) -> None:
