@@ -2,8 +2,8 @@
 
 What it measures is the real server over real sockets; only the pixels on a screen are missing.
 
-    python -m benchmarks.visitor first URL    waits for the app, then for its first prediction
-    python -m benchmarks.visitor stream URL   one camera for 15 s
+    python -m benchmarks.visitor first URL MODEL    waits for the app, then for a prediction
+    python -m benchmarks.visitor stream URL MODEL   one camera for 15 s
 """
 
 from __future__ import annotations
@@ -262,16 +262,16 @@ def wait_until_up(url: str, seconds: float = 120.0) -> None:
     raise TimeoutError("The app did not start.")
 
 
-async def first_prediction(url: str) -> float:
+async def first_prediction(url: str, model: str) -> float:
     """When the chart of the first face came, s since the epoch."""
-    async with Visitor(url, query="example=one") as visitor:
+    async with Visitor(url, query=f"example=one&model={model}") as visitor:
         await visitor.until(lambda: "plotly_chart" in visitor.kinds, 120)
         return time.time()
 
 
-async def stream(url: str, seconds: float = 15.0) -> float:
+async def stream(url: str, model: str, seconds: float = 15.0) -> float:
     """Frames that came back a second."""
-    async with Visitor(url, page="live") as visitor:
+    async with Visitor(url, page="live", query=f"live-model={model}") as visitor:
         await visitor.start(Film(1))
         await visitor.until(lambda: visitor.received > 5, 120)
         before, start = visitor.received, time.monotonic()
@@ -283,10 +283,11 @@ async def stream(url: str, seconds: float = 15.0) -> float:
 
 def main() -> None:
     """Print "ready" once loaded, then one number."""
-    what, url = sys.argv[1:]
+    what, url, model = sys.argv[1:]
     print("ready", flush=True)
     wait_until_up(url)
-    print(asyncio.run(first_prediction(url) if what == "first" else stream(url)), flush=True)
+    visit = first_prediction if what == "first" else stream
+    print(asyncio.run(visit(url, model)), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,53 +15,52 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from fer_demo.measured import bundled, peers
+from fer_demo.model_charts import Timed, timed
 
 OUT = Path(__file__).with_name("accuracy-latency.png")
 
 
 def main() -> None:
     """The command line."""
-    models = [m for m in bundled() if "fer2013" in m.heads]
-    benches = {m.name: m.bench for m in models if m.bench}
-    models = [m for m in models if m.name in benches]
+    models = [m for m in bundled() if "fer2013" in m.heads and m.bench]
     if not models:
         raise SystemExit("No model has both evaluation.json and bench.json.")
+    published = peers()["fer2013"]
+    ours = {m.name: (m.bench, m.heads["fer2013"]["accuracy"]) for m in models if m.bench}
+    points = timed(ours, published)
     mpl.use("Agg")
     figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
-    slowest = 0.0
-    for model in models:
-        ms = benches[model.name]["photo"]["photo_ms"]
-        _point(axes, model.name, ms, 100 * model.heads["fer2013"]["accuracy"], own=True)
-        slowest = max(slowest, ms)
-    lines: list[tuple[float, str]] = []
-    for peer in peers()["fer2013"]:
-        found = [bench["photo"].get(peer.get("bench")) for bench in benches.values()]
-        timed = [ms for ms in found if ms is not None]
-        if timed:
-            _point(axes, peer["name"], min(timed), 100 * peer["accuracy"], own=False)
-            slowest = max(slowest, *timed)
-        else:
-            lines.append((100 * peer["accuracy"], f"{peer['name']} ({peer['source']})"))
+    for place, one in enumerate(points):
+        _point(axes, one, above=place % 2 == 1)  # neighbours may be near
+    drawn = {one.name for one in points}
+    lines = [
+        (100 * peer["accuracy"], f"{peer['name']} ({peer['source']})")
+        for peer in published
+        if peer["name"] not in drawn
+    ]
     for place, (accuracy, words) in enumerate(sorted(lines)):
         _line(axes, accuracy, words, right=place % 2 == 0)  # neighbours may be near
     axes.set(
-        xlim=(0, 1.3 * slowest),
+        xlim=(0, 1.3 * points[-1].ms),
         xlabel="Milliseconds for a photo of 1280 x 720 px on "
-        f"{benches[models[0].name]['threads']} processor threads",
+        f"{next(iter(ours.values()))[0]['threads']} processor threads",
         ylabel="Accuracy on FER2013's labels, %",
     )
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(
-        f"Filled: this project, {models[0].split}. Open: timed in the same run. "
+        f"Filled: this project, {models[0].split}. Open: timed by the same command. "
         "Lines: not timed. Others are on PrivateTest.",
         fontsize=9, loc="left", pad=14,
     )  # fmt: skip
     figure.savefig(OUT, dpi=120)
 
 
-def _point(axes: plt.Axes, name: str, ms: float, accuracy: float, *, own: bool) -> None:
-    axes.plot(ms, accuracy, "o", color="#3b6ea5", fillstyle="full" if own else "none", ms=8)
-    axes.annotate(name, (ms, accuracy), (8, 4), textcoords="offset points", fontsize=9)
+def _point(axes: plt.Axes, one: Timed, *, above: bool) -> None:
+    fill = "none" if one.face_ms is None else "full"
+    place = (one.ms, 100 * one.accuracy)
+    axes.plot(*place, "o", color="#3b6ea5", fillstyle=fill, ms=8)
+    offset = (8, 4 if above else -12)
+    axes.annotate(one.name, place, offset, textcoords="offset points", fontsize=9)
 
 
 def _line(axes: plt.Axes, accuracy: float, words: str, *, right: bool) -> None:

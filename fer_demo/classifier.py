@@ -100,7 +100,7 @@ def load_network(weights: WeightsFolder, head: slice = FERPLUS7_HEAD) -> Evidenc
 
 
 def create_engine(network: EvidenceNetwork, settings: Settings) -> Engine:
-    """torch on a GPU, else OpenVINO, which runs such networks 2 to 5 times faster on a CPU."""
+    """torch on a GPU, else OpenVINO, which runs such networks faster on a CPU."""
     if torch.cuda.is_available():
         return torch_engine(network, torch.device("cuda"))
     if torch.backends.mps.is_available():

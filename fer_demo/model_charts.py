@@ -155,52 +155,67 @@ def accuracy(ours: Mapping[str, tuple[Json, str]], peers: Sequence[Json], head: 
     return Chart(figure, title, table)
 
 
-def latency(ours: Mapping[str, tuple[Json, float]], peers: Sequence[Json]) -> Chart:
-    """Time of one photo against accuracy on FER2013's labels.
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A model or a peer that `python -m fer_demo bench` timed."""
+
+    name: str
+    ms: float
+    """Of a photo of 1280 x 720 px."""
+    accuracy: float
+    """On FER2013's labels."""
+    face_ms: float | None
+    """Of the network alone on one face; None for a peer."""
+
+
+def timed(ours: Mapping[str, tuple[Json, float]], peers: Sequence[Json]) -> list[Timed]:
+    """Who was timed, the fastest first; a peer at the best of its times.
 
     Args:
-        ours: what `python -m fer_demo bench` wrote, and the accuracy, by model.
-        peers: entries of peers.json; drawn where the same command timed them, too.
+        ours: what the benchmark wrote, and the accuracy, by model.
+        peers: entries of peers.json; those that the benchmark did not time are left out.
     """
-    entries: list[dict[str, Any]] = []
-    for model, (bench, accuracy) in ours.items():
-        entries.append(
-            {"name": f"{model} (this app)", "own": True, "ms": bench["photo"]["photo_ms"],
-             "accuracy": accuracy, "face": bench["engines"]["ours_ms"]}
-        )  # fmt: skip
-        for peer in peers:
-            ms = bench["photo"].get(peer.get("bench", ""))
-            if ms is not None and all(entry["name"] != peer["name"] for entry in entries):
-                entries.append(
-                    {"name": peer["name"], "own": False, "ms": ms, "accuracy": peer["accuracy"]}
-                )
-    entries.sort(key=lambda entry: entry["ms"])
-    best = max((e for e in entries if e["own"]), key=lambda entry: entry["accuracy"])
-    name = best["name"].removesuffix(" (this app)")
+    found = [
+        Timed(model, bench["photo"]["photo_ms"], accuracy, bench["engines"]["ours_ms"])
+        for model, (bench, accuracy) in ours.items()
+    ]
+    for peer in peers:
+        runs = [bench["photo"].get(peer.get("bench", "")) for bench, _ in ours.values()]
+        if its := [ms for ms in runs if ms is not None]:
+            found.append(Timed(peer["name"], min(its), peer["accuracy"], None))
+    return sorted(found, key=lambda one: one.ms)
+
+
+def latency(ours: Mapping[str, tuple[Json, float]], peers: Sequence[Json]) -> Chart:
+    """Time of one photo against accuracy on FER2013's labels; arguments as of `timed`."""
+    entries = timed(ours, peers)
+    best = max((e for e in entries if e.face_ms is not None), key=lambda entry: entry.accuracy)
     title = (
-        f"{name} reads a photo in {best['ms']:.0f} ms and names {share(best['accuracy'])} of "
+        f"{best.name} reads a photo in {best.ms:.0f} ms and names {share(best.accuracy)} of "
         "FER2013's faces as labelled"
     )
-    other = next((e for e in entries if not e["own"]), None)
+    other = next((e for e in entries if e.face_ms is None), None)
     if other:
-        title += f"; {other['name']}: {other['ms']:.0f} ms, {share(other['accuracy'])}"
+        title += f"; {other.name}: {other.ms:.0f} ms, {share(other.accuracy)}"
+    names = [e.name if e.face_ms is None else f"{e.name} (this app)" for e in entries]
     points = go.Scatter(
-        x=[entry["ms"] for entry in entries],
-        y=[100 * entry["accuracy"] for entry in entries],
+        x=[entry.ms for entry in entries],
+        y=[100 * entry.accuracy for entry in entries],
         mode="markers+text",
         marker={
             "size": 13,
             "color": MARK,
-            "symbol": ["circle" if entry["own"] else "circle-open" for entry in entries],
+            "symbol": ["circle-open" if e.face_ms is None else "circle" for e in entries],
             "line": {"width": 2, "color": MARK},
         },
-        text=[entry["name"] for entry in entries],
-        textposition="top center",
+        text=names,
+        # Neighbours may be near.
+        textposition=["top center" if k % 2 else "bottom center" for k in range(len(entries))],
         cliponaxis=False,
         hovertemplate="%{text}: %{x:.0f} ms, %{y:.1f} %<extra></extra>",
     )
-    slowest = max(entry["ms"] for entry in entries)
-    shares = [100 * entry["accuracy"] for entry in entries]
+    slowest = entries[-1].ms
+    shares = [100 * entry.accuracy for entry in entries]
     figure = chart_figure(
         [points],
         title,
@@ -215,11 +230,11 @@ def latency(ours: Mapping[str, tuple[Json, float]], peers: Sequence[Json]) -> Ch
     )
     table: list[Row] = [
         {
-            "Model": entry["name"],
-            "A photo, ms": f"{entry['ms']:.0f}",
-            "The network alone, one face, ms": f"{entry['face']:.1f}" if entry["own"] else "",
-            "Accuracy, FER2013": share(entry["accuracy"]),
+            "Model": name,
+            "A photo, ms": f"{entry.ms:.0f}",
+            "The network alone, one face, ms": f"{entry.face_ms:.1f}" if entry.face_ms else "",
+            "Accuracy, FER2013": share(entry.accuracy),
         }
-        for entry in entries
+        for name, entry in zip(names, entries, strict=True)
     ]
     return Chart(figure, title, table)

@@ -16,19 +16,20 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def measure() -> Mapping[str, float | None]:
-    """first_prediction_s (from the command to the first face's chart), peak_memory_gb, and
-    webrtc_fps (frames that came back a second, of 15 sent); None where a visit failed."""
+def measure(model: str) -> Mapping[str, float | None]:
+    """With this model: first_prediction_s (from the command to the first face's chart),
+    peak_memory_gb, and webrtc_fps (frames that came back a second, of 15 sent); None where a visit
+    failed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    visitor = _visitor("first", url)  # loaded before the clock starts
+    visitor = _visitor("first", url, model)  # loaded before the clock starts
     start = time.time()
     server = _serve(port)
     try:
         first = _number(visitor)
-        rate = _number(_visitor("stream", url))
+        rate = _number(_visitor("stream", url, model))
         peak = peak_memory(server.pid)
     finally:
         server.terminate()
@@ -55,9 +56,9 @@ def _serve(port: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _visitor(what: str, url: str) -> subprocess.Popen[str]:
+def _visitor(what: str, url: str, model: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.visitor", what, url],
+        [sys.executable, "-m", "benchmarks.visitor", what, url, model],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

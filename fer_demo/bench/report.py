@@ -62,7 +62,7 @@ def measure(model: str, settings: Settings) -> dict[str, Any]:
         "engine_ratio": engines.pop("engine_ratio"),
         "photo_vs_fer": photo["photo_vs_fer"],
         "heat_maps_s": maps["total"],
-        **app.measure(),
+        **app.measure(model),
         "stages_ms": {"one face": _stages(one), "four faces": _stages(four)},
         "faces_found": {"one face": one["found"], "four faces": four["found"]},
         "heat_maps": maps,

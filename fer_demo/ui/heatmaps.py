@@ -50,7 +50,7 @@ METHODS = {
     "influence": Method(
         "Influence",
         "What each place brings to the score, against the same face blurred.",
-        "Three passes there and back, about 0.1 s a face.",
+        "Three passes there and back for each face.",
         "24 x 24 places, each of them a soft patch",
     ),
     "evidence": Method(
@@ -63,14 +63,14 @@ METHODS = {
     "layer_cam": Method(
         "LayerCAM",
         "A finer, earlier layer; what speaks for the expression, never what speaks against it.",
-        "One pass and a short one back, about 0.05 s a face.",
+        "One pass and a short one back for each face.",
         "{width} x {height} places",
         signed=False,
     ),
     "occlusion": Method(
         "Occlusion",
         "How much the score falls when a place is covered, tried out.",
-        "50 passes, about 0.3 s a face.",
+        "50 passes for each face.",
         "49 overlapping patches",
     ),
 }
@@ -150,7 +150,9 @@ def described(method: str, model: str) -> Method:
     shows = plain.of_several or plain.shows
     if method != ASKED_TOGETHER:
         shows = f"{shows} {EVIDENCE_NAME.capitalize()}."
-    return replace(plain, shows=shows, costs=plain.costs.replace("a face", "a face and model"))
+    return replace(
+        plain, shows=shows, costs=plain.costs.replace("each face", "each face and model")
+    )
 
 
 def _map_controls(model: str) -> tuple[str, str, bool, bool]:

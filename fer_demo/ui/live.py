@@ -66,7 +66,7 @@ def _load() -> bool:
     """Load and warm everything before the component is there: its callback must never wait."""
     try:
         names = resources.models()
-        name = st.session_state.get("live-model", names[0])
+        name = st.session_state.get("live-model", st.query_params.get("live-model"))
         name = name if name in names else names[0]
         with st.spinner("Loading the face detector and the expression model"):
             with ThreadPoolExecutor(1) as pool:  # the detector may have to come over the network
@@ -178,7 +178,13 @@ def _controls() -> None:
             chosen = st.selectbox("Evidence for", (PREDICTED, *EXPRESSIONS), key="live-class")
             name = names[0]
             if len(names) > 1:
-                name = st.selectbox("Model", names, key="live-model", format_func=short_name)
+                name = st.selectbox(
+                    "Model",
+                    names,
+                    key="live-model",
+                    bind="query-params",
+                    format_func=short_name,
+                )
     try:
         classifier = resources.classifier(name)
     except FerDemoError as error:

@@ -11,6 +11,7 @@ from tests.training.conftest import assert_same_weights, checkpoint, run_trainin
 from training import distill, export
 from training.data import DataError, read_split
 from training.distill import read_targets
+from training.folder import read_config, weights_sha256
 from training.objective import distillation_loss
 
 TAUGHT = ("--teacher-weight", "0.5")
@@ -74,6 +75,10 @@ def test_a_student_learns_something_else_than_without_a_teacher(
     assert run_training(recipe_file, tiny_data, tmp_path / "student", *options) == 0
     one, other = checkpoint(tiny_run)["model"], checkpoint(tmp_path / "student")["model"]
     assert any(not torch.equal(one[name], other[name]) for name in one)
+    weights = tmp_path / "weights"
+    assert export.main(["--run", str(tmp_path / "student"), "--to", str(weights)]) == 0
+    (teacher,) = read_config(weights)["fer_demo"]["recipe"]["teachers"]
+    assert teacher == f"tiny {weights_sha256(targets_file.parent / 'tiny')[:12]}"
 
 
 def test_a_recipe_that_needs_a_teacher_says_how_to_make_one(

@@ -113,7 +113,7 @@ def test_occlusion_serves_all_expressions_at_once(one, monkeypatch):
 def test_the_method_is_said_with_what_it_shows_costs_and_is_worth(one):
     captions_of = one.radio(key="map-method").proto.captions
     assert len(captions_of) == len(heatmaps.METHODS)
-    assert all(" s a face." in words or "Free" in words for words in captions_of)
+    assert all("for each face." in words or "Free" in words for words in captions_of)
     assert "On 100 test pictures it was better than" in captions(one)
     one.radio(key="map-method").set_value("layer_cam").run()
     assert "so trust it less" in captions(one)
