@@ -1,8 +1,8 @@
 """What speaks against trusting a prediction: a poor picture of a face, or none of a face at all.
 
 Each threshold lies where FER2013's own faces end (percentiles over its PublicTest images): beyond
-it a network is asked about something that it was not taught. How many drawings, masks and things that
-are no face are warned of or answered "uncertain" is measured by `python -m training.outside`.
+it a network is asked about something that it was not taught. How many drawings, masks and things
+are warned of or answered "uncertain" is measured by `python -m training.outside`.
 """
 
 from __future__ import annotations

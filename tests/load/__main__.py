@@ -27,6 +27,9 @@ from tests.load.server import serve
 
 YUNET = "hub/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 
+CORES = 2
+"""That the server gets, as on the free hardware; its visitors have all."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -42,6 +45,8 @@ PARTS = {
     "C1": Part(photo.c1, smoke=(4, 0.2), short=(20, 4), full=(20, 15)),
     "C3": Part(photo.c3, smoke=(6, 2, 0), short=(120,), full=(1000,)),
     "P1": Part(photo.p1, smoke=(3, 2), short=(10, 5), full=(10, 50)),
+    "busy": Part(photo.busy, smoke=(30,), short=(30,), full=(40,)),
+    "L1": Part(live.l1, smoke=(), short=(), full=()),
     "L2": Part(live.l2, smoke=(2, 0), short=(20,), full=(200,)),
     "L3": Part(live.l3, smoke=(0.3, 5), short=(4,), full=(60,)),
     "two": Part(live.two, smoke=(12,), short=(30,), full=(30,)),
@@ -76,7 +81,11 @@ def measure(name: str, sizes: tuple[float, ...]) -> list[Bar]:
     yunet = Path(os.environ.get("FER_TEST_SHARED", ROOT.parent / "shared")) / YUNET
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
-        with serve(Path(folder), yunet, FER_ICE_SERVERS="[]") as (url, process):
+        with serve(Path(folder), yunet, FER_ICE_SERVERS="[]", FER_THREADS=str(CORES)) as (
+            url,
+            process,
+        ):
+            psutil.Process(process.pid).cpu_affinity(sorted(os.sched_getaffinity(0))[:CORES])
             try:
                 bars = asyncio.run(PARTS[name].run(url, psutil.Process(process.pid), *sizes))
             except Exception as error:

@@ -1,10 +1,11 @@
-"""L2, L3 and two streams at once: visitors of the Live page, who speak WebRTC too."""
+"""L1, L2, L3 and two streams at once: visitors of the Live page, who speak WebRTC too."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,31 @@ async def one_cycle(url: str, politely: bool) -> None:
             await visitor.until(lambda: visitor.says("**Ended:**"), 60)
     finally:
         await visitor.leave(politely)
+
+
+async def l1(url: str, _: psutil.Process, places: int = 2) -> list[Bar]:
+    """One stream more than there are places; then a tab is killed, and it tries again."""
+    async with AsyncExitStack() as stack:
+        killed = await Visitor(url, page="live").__aenter__()
+        others = [await stack.enter_async_context(Visitor(url, page="live")) for _ in range(places)]
+        *lucky, late = others
+        for visitor in (killed, *lucky):
+            await visitor.start(Film(1, rate=5, width=320))
+            await visitor.until(lambda v=visitor: v.says("**Live:**"), 120)
+        await late.start(Film(1, rate=5, width=320))
+        told = await late.until(lambda: late.says("**No free place.**"), 120)
+        await late.until(lambda: late.peer is None, 60)
+        await killed.leave(politely=False)
+        start = time.monotonic()
+        while not late.says("**Live:**") and time.monotonic() - start < 60:
+            await late.start(Film(1, rate=5, width=320))
+            await asyncio.sleep(1)
+            await late.until(lambda: late.peer is None or late.says("**Live:**"), 60)
+        free = time.monotonic() - start
+    return [
+        Bar("L1 the next is told in 1 s", f"{told:.2f} s", told <= 1),
+        Bar("L1 a killed tab frees its place in 10 s", f"{free:.1f} s", free <= 10),
+    ]
 
 
 async def l2(url: str, process: psutil.Process, cycles: int, settle: float = 150.0) -> list[Bar]:

@@ -1,16 +1,19 @@
-"""C1, C3 and P1: visitors of the Photo page, who speak Streamlit's protocol."""
+"""C1, C3, P1 and a full house: visitors of the Photo page, who speak Streamlit's protocol."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from io import BytesIO
 
 import numpy as np
 import psutil
 from PIL import Image
 
+from fer_demo.slots import SENTENCE
 from tests.hostile.corpus import encode
+from tests.hostile.test_faces import crowd
 from tests.load import isolation
 from tests.load.bars import FAILURES, Bar, memory, watch
 from tests.load.session import Session
@@ -123,6 +126,40 @@ async def c3(
             slope <= 20,
         ),
         Bar("C3 threads: ± 2", f"{threads} before, {more:+d} after", abs(more) <= 2),
+    ]
+
+
+async def busy(url: str, _: psutil.Process, visitors: int) -> list[Bar]:
+    """More visitors in one moment than there are places and room to wait for one."""
+    photo = encode(crowd(50), "PNG")
+    waits: list[float] = []
+
+    async def visit(session: Session) -> None:
+        start, before = time.monotonic(), session.finished
+        await session.start()
+        await session.until(lambda: SENTENCE in session.words() or session.finished > before)
+        if SENTENCE in session.words():
+            waits.append(time.monotonic() - start)
+
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(Session(url))
+        await first.upload(("first.png", photo))  # loads the networks
+        sessions = [await stack.enter_async_context(Session(url)) for _ in range(visitors)]
+        for session in sessions:
+            await session.put(("crowd.png", photo))
+        await asyncio.gather(*(visit(session) for session in sessions))
+        await asyncio.sleep(PAUSE / 2)
+        await first.click("Clear")
+        await first.upload(("again.png", photo))
+        answers_again = first.faces() > 0
+    longest = max(waits, default=0.0)
+    return [
+        Bar(
+            "Busy is said within 1 s",
+            f"to {len(waits)} of {visitors}, the last after {longest:.2f} s",
+            0 < len(waits) and longest <= 1,
+        ),
+        Bar("Busy: it answers afterwards", "yes" if answers_again else "no", answers_again),
     ]
 
 

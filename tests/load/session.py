@@ -42,7 +42,8 @@ class Session:
         self._answers: dict[str, ForwardMsg] = {}
         self._files: list[tuple[str, int, FileURLs]] = []
         self._uploader = ""
-        self._finished = 0
+        self.finished = 0
+        """Runs of the page that came to their end."""
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> Session:
@@ -129,8 +130,8 @@ class Session:
     async def run(self, pressed: str = "") -> None:
         """Run the page and wait for its end."""
         await self.start(pressed)
-        before = self._finished
-        await self.until(lambda: self._finished > before)
+        before = self.finished
+        await self.until(lambda: self.finished > before)
 
     async def start(self, pressed: str = "") -> None:
         """Have the page run, and do not wait."""
@@ -273,7 +274,7 @@ class Session:
             self.id = message.new_session.initialize.session_id
             self._elements.clear()
         elif kind == "script_finished":
-            self._finished += message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+            self.finished += message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
         elif kind == "file_urls_response":
             self._answers[message.file_urls_response.response_id] = message
         elif kind == "backend_operation_response":
