@@ -36,6 +36,7 @@ RUN --mount=type=secret,id=HF_TOKEN,uid=1000,required=false \
     python -m fer_demo.prefetch
 
 # Settings that only a Space needs; .streamlit/config.toml holds the others.
+# - It is reached from outside, at the port that README.md names, and no browser is there to open.
 # - The Space's page is an iframe of another site: without "none" its uploads lack the XSRF cookie.
 # - The file watcher trips over torch.classes, and no file changes here.
 # - A container sees the host's cores; the free hardware gives two.

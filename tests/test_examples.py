@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from fer_demo import weights
-from fer_demo.classifier import Predictor, load_classifier
+from fer_demo.classifier import Classifier, Predictor, load_classifier
+from fer_demo.ensemble import load_predictor, predictor_names
 from fer_demo.examples import EXAMPLES, Example
 from fer_demo.faces import Haar, YuNet
 from fer_demo.pipeline import analyse
 from fer_demo.settings import Settings
 from fer_demo.types import EXPRESSIONS, Analysis
-from tests.conftest import require
+from fer_demo.weights import open_weights
 
 
-@pytest.fixture(scope="module")
-def classifier() -> Predictor:
-    require(any(weights.BUNDLED.glob("*/config.json")), "no weights are bundled")
-    settings = Settings()
-    name = weights.model_names(settings)[0]
-    return load_classifier(weights.open_weights(name, settings), settings)
+@pytest.fixture(scope="module", params=predictor_names(Settings()))
+def classifier(request: pytest.FixtureRequest) -> Predictor:
+    def load(name: str) -> Classifier:
+        return load_classifier(open_weights(name, Settings()), Settings())
+
+    return load_predictor(request.param, Settings(), load)
 
 
 @pytest.fixture(params=["haar", "yunet"])

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_demo.classifier import Classifier, load_classifier
+from fer_demo.classifier import Classifier, Predictor, load_classifier
 from fer_demo.crops import align
+from fer_demo.ensemble import load_predictor, predictor_names
 from fer_demo.faces import YuNet
 from fer_demo.settings import Settings
 from fer_demo.types import COLOUR_SIDE, Crops
@@ -20,10 +21,15 @@ from training.votes import ferplus7_label
 SAMPLE = 400
 
 
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    settings = Settings.from_environment()
-    return load_classifier(open_weights("resnet18", settings), settings)
+BUNDLED = Settings(hub_repos=())
+
+
+@pytest.fixture(scope="module", params=predictor_names(BUNDLED))
+def classifier(request: pytest.FixtureRequest) -> Predictor:
+    def load(name: str) -> Classifier:
+        return load_classifier(open_weights(name, BUNDLED), BUNDLED)
+
+    return load_predictor(request.param, BUNDLED, load)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,7 @@ def sample(fer2013: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_expressions_are_named_far_above_chance(
-    classifier: Classifier, sample: tuple[np.ndarray, np.ndarray]
+    classifier: Predictor, sample: tuple[np.ndarray, np.ndarray]
 ) -> None:
     grey, label = sample
     right = classifier.predict(_as_crops(grey)).top == label
@@ -45,7 +51,7 @@ def test_expressions_are_named_far_above_chance(
 
 
 def test_going_through_detection_costs_little(
-    classifier: Classifier, sample: tuple[np.ndarray, np.ndarray], yunet_file: Path
+    classifier: Predictor, sample: tuple[np.ndarray, np.ndarray], yunet_file: Path
 ) -> None:
     """The whole set and its figure: `python -m training.framing --weights ...`."""
     grey, label = sample
@@ -63,7 +69,7 @@ def test_going_through_detection_costs_little(
 
 
 def test_a_face_gets_the_same_answer_alone_and_among_others(
-    classifier: Classifier, sample: tuple[np.ndarray, np.ndarray]
+    classifier: Predictor, sample: tuple[np.ndarray, np.ndarray]
 ) -> None:
     grey, _ = sample
     together = classifier.predict(_as_crops(grey[:8])).probs

@@ -157,7 +157,7 @@ async def busy(url: str, _: psutil.Process, visitors: int) -> list[Bar]:
         Bar(
             "Busy is said within 1 s",
             f"to {len(waits)} of {visitors}, the last after {longest:.2f} s",
-            0 < len(waits) and longest <= 1,
+            len(waits) > 0 and longest <= 1,
         ),
         Bar("Busy: it answers afterwards", "yes" if answers_again else "no", answers_again),
     ]
