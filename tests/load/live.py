@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import psutil
 
 from benchmarks.visitor import Film, Visitor
+from tests.load import isolation
 from tests.load.bars import FAILURES, Bar, memory
+from tests.load.session import Session
 
 LIVE = re.compile(r"\*\*Live:\*\* (\d+) frames/s, (\d+) ms delay")
 
@@ -23,6 +27,18 @@ def rate_and_delay(visitor: Visitor) -> tuple[float, float] | None:
         if found := LIVE.search(text):
             return float(found[1]), float(found[2])
     return None
+
+
+def closest(visitor: Visitor, films: Sequence[Film]) -> int:
+    """Index of the film that the picture on the visitor's screen comes from; it is mirrored."""
+
+    def thumbnail(rgb: np.ndarray) -> np.ndarray:
+        return cv2.resize(rgb, (32, 24), interpolation=cv2.INTER_AREA).astype(float)
+
+    assert visitor.shown is not None
+    shown = thumbnail(visitor.shown.to_ndarray(format="rgb24")[:, ::-1])
+    apart = [min(np.abs(thumbnail(p) - shown).mean() for p in film.pictures) for film in films]
+    return int(np.argmin(apart))
 
 
 async def one_cycle(url: str, politely: bool) -> None:
@@ -124,15 +140,18 @@ async def two(url: str, _: psutil.Process, seconds: float) -> list[Bar]:
     Args:
         seconds: of each half; in the second a photo comes each ten seconds.
     """
+    films = Film(1), Film(3)
     async with Visitor(url, page="live") as one, Visitor(url, page="live") as three:
-        await one.start(Film(1))
-        await three.start(Film(3))
-        await one.until(lambda: one.received > 10, 120)
-        await three.until(lambda: three.received > 10, 120)
-        alone = await _look(one, three, seconds)
+        streams = one, three
+        for visitor, film in zip(streams, films, strict=True):
+            await visitor.start(film)
+        for visitor in streams:
+            await visitor.until(lambda v=visitor: v.received > 10, 120)
+        alone = await _look(streams, films, seconds)
         waits: list[float] = []
-        photos = asyncio.create_task(_photos(url, waits))
-        beside = await _look(one, three, seconds)
+        found = isolation.Found()
+        photos = asyncio.create_task(_photos(url, waits, found))
+        beside = await _look(streams, films, seconds)
         if photos.done():
             await photos  # only ever ends by an error
         photos.cancel()
@@ -140,7 +159,7 @@ async def two(url: str, _: psutil.Process, seconds: float) -> list[Bar]:
         await three.stop()
     said = f"{alone.rates[0]:.0f} with one person, {alone.rates[1]:.0f} with three"
     photo = f"beside {len(waits)} photos {beside.rates[0]:.0f} and {beside.rates[1]:.0f}"
-    foreign = alone.foreign + beside.foreign
+    foreign = alone.foreign + beside.foreign + found.foreign
     return [
         Bar("Two streams: 12 frames/s each", f"{said}; {photo}", min(alone.rates) >= 12),
         Bar(
@@ -148,7 +167,11 @@ async def two(url: str, _: psutil.Process, seconds: float) -> list[Bar]:
             f"{alone.p95:.0f} ms; beside the photos {beside.p95:.0f} ms",
             alone.p95 <= 250,
         ),
-        Bar("Two streams, foreign people: 0", f"seen {foreign} times", foreign == 0),
+        Bar(
+            "Two streams, foreign pictures: 0",
+            f"seen {foreign} times; {found.pictures} pictures of photos looked at",
+            foreign == 0 and found.own > 0,
+        ),
     ]
 
 
@@ -161,10 +184,13 @@ class _Look:
     p95: float
     """Of both delays, ms."""
     foreign: int
-    """Seconds in which the first stream spoke of more than its one person."""
+    """Times that a stream spoke of, or showed, the people of the other."""
 
 
-async def _look(one: Visitor, three: Visitor, seconds: float) -> _Look:
+async def _look(
+    streams: tuple[Visitor, Visitor], films: tuple[Film, Film], seconds: float
+) -> _Look:
+    one, three = streams
     found: dict[Visitor, list[tuple[float, float]]] = {one: [], three: []}
     foreign = 0
     end = time.monotonic() + seconds
@@ -173,16 +199,22 @@ async def _look(one: Visitor, three: Visitor, seconds: float) -> _Look:
         for visitor, figures in found.items():
             if status := rate_and_delay(visitor):
                 figures.append(status)
-        foreign += one.says("2 people in view") or one.says("3 people in view")
+        foreign += one.says("people in view") or three.says("1 person in view")
+        foreign += (closest(one, films), closest(three, films)) != (0, 1)
     rates = [float(np.median([rate for rate, _ in figures])) for figures in found.values()]
     delays = [delay for figures in found.values() for _, delay in figures]
     return _Look(rates, float(np.percentile(delays, 95)), foreign)
 
 
-async def _photos(url: str, waits: list[float]) -> None:
+async def _photos(url: str, waits: list[float], found: isolation.Found) -> None:
+    """A visitor with a marked photo each ten seconds."""
+    users = len(isolation.MARKS)
     while True:
-        start = time.monotonic()
-        async with Visitor(url, query="example=several") as photo:
-            await photo.until(lambda: "plotly_chart" in photo.kinds)
-        waits.append(time.monotonic() - start)
+        user = len(waits) % users
+        async with Session(url, "opacity=0") as session:
+            start = time.monotonic()
+            await session.upload((f"user{user}.jpg", isolation.marked_photo(user, len(waits))))
+            waits.append(time.monotonic() - start)
+            for picture in (await session.look()).values():
+                found.check(user, users, picture)
         await asyncio.sleep(10)

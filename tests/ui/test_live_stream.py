@@ -10,14 +10,13 @@ import asyncio
 import re
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from benchmarks.visitor import Film, Visitor
+from tests.load.live import closest
 from tests.ui.live_app import serve
 
 PATIENCE = 180.0
@@ -86,18 +85,6 @@ def test_without_a_connection_a_sentence_and_the_snapshot(app: str) -> None:
             await visitor.until(lambda: "camera_input" in visitor.kinds, PATIENCE)
 
     asyncio.run(story())
-
-
-def closest(visitor: Visitor, films: Sequence[Film]) -> int:
-    """Index of the film that the picture on the visitor's screen comes from; it is mirrored."""
-
-    def thumbnail(rgb: np.ndarray) -> np.ndarray:
-        return cv2.resize(rgb, (32, 24), interpolation=cv2.INTER_AREA).astype(float)
-
-    assert visitor.shown is not None
-    shown = thumbnail(visitor.shown.to_ndarray(format="rgb24")[:, ::-1])
-    apart = [min(np.abs(thumbnail(p) - shown).mean() for p in film.pictures) for film in films]
-    return int(np.argmin(apart))
 
 
 def bytes_written(process: int) -> int:
