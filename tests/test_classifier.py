@@ -29,7 +29,7 @@ NETWORKS = [
 
 CPU = torch.device("cpu")
 
-CARD = ModelCard("tiny", "test_resnet", 96, 16, 0.5, 0.5, (), {}, 0.5, "none", "", 0)
+CARD = ModelCard("tiny", "test_resnet", 96, 16, 0.5, 0.5, {}, 0.5, "none", "", 0)
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ WAIT = 60.0
 def ask(yunet_file: Path) -> Ask:
     torch.manual_seed(0)
     network = timm.create_model("test_resnet", in_chans=1, num_classes=15)
-    card = ModelCard("tiny", "test_resnet", 96, 32, 0.5, 0.5, (), {}, 0.1, "mit", "", 0)
+    card = ModelCard("tiny", "test_resnet", 96, 32, 0.5, 0.5, {}, 0.1, "mit", "", 0)
     small = EvidenceNetwork(network, FERPLUS7_HEAD, 96, 0.5, 0.5).eval()
     return Ask(YuNet(yunet_file), Classifier(card, torch_engine(small, torch.device("cpu"))))
 

@@ -30,7 +30,7 @@ from fer_demo.types import EXPRESSIONS, FERPLUS7_HEAD, Crops, ModelCard, Predict
 from tests.networks import evidence_network
 
 SIZE = 96
-CARD = ModelCard("tiny", "test_resnet", SIZE, 16, 0.5, 0.5, (), {}, 0.5, "none", "", 0)
+CARD = ModelCard("tiny", "test_resnet", SIZE, 16, 0.5, 0.5, {}, 0.5, "none", "", 0)
 CLASSES = np.array([3, 0, 6])
 
 
