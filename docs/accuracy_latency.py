@@ -31,7 +31,7 @@ def main() -> None:
     mpl.use("Agg")
     figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
     for place, one in enumerate(points):
-        _point(axes, one, above=place % 2 == 1)  # neighbours may be near
+        _point(axes, one, right=place % 2 == 1)  # neighbours may be near
     drawn = {one.name for one in points}
     lines = [
         (100 * peer["accuracy"], f"{peer['name']} ({peer['source']})")
@@ -55,12 +55,18 @@ def main() -> None:
     figure.savefig(OUT, dpi=120)
 
 
-def _point(axes: plt.Axes, one: Timed, *, above: bool) -> None:
+def _point(axes: plt.Axes, one: Timed, *, right: bool) -> None:
     fill = "none" if one.face_ms is None else "full"
     place = (one.ms, 100 * one.accuracy)
     axes.plot(*place, "o", color="#3b6ea5", fillstyle=fill, ms=8)
-    offset = (8, 4 if above else -12)
-    axes.annotate(one.name, place, offset, textcoords="offset points", fontsize=9)
+    axes.annotate(
+        one.name,
+        place,
+        (8 if right else -8, 5),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        fontsize=9,
+    )
 
 
 def _line(axes: plt.Axes, accuracy: float, words: str, *, right: bool) -> None:

@@ -23,10 +23,10 @@ def test_models_stand_side_by_side_with_one_face_and_one_expression(page: Page, 
     expect(page.get_by_role("button", name="ZIP of everything")).to_be_visible()
     page.get_by_role("combobox", name="Face").click()
     page.get_by_role("option", name="2", exact=True).click()
-    page.get_by_role("combobox", name="Evidence for").click()
-    page.get_by_role("option", name="fear", exact=True).click()
     maps = page.get_by_alt_text("Face 2 with the evidence of")
     expect(maps).to_have_count(BUNDLED)
+    page.get_by_role("combobox", name="Evidence for").click()
+    page.get_by_role("option", name="fear", exact=True).click()
     for shown in maps.all():
         expect(shown).to_have_attribute("alt", re.compile("for fear.$"))
     tops = {round(box["y"]) for shown in maps.all() if (box := shown.bounding_box())}
