@@ -1,4 +1,4 @@
-"""What all pages share: the name, the style sheet, and the notice before any picture is given."""
+"""What all pages share: name and style sheet, the notice before any picture, and told errors."""
 
 from __future__ import annotations
 
