@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-import timm
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_demo.crops import network_input
+from fer_demo.lean_timm import timm
 from fer_demo.settings import Settings
 from fer_demo.types import EXPRESSIONS, FERPLUS7_HEAD, Crops, ModelCard, Predictions
 from fer_demo.weights import WeightsFolder

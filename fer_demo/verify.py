@@ -12,12 +12,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from fer_demo.answers import Answers
+from fer_demo.lean_timm import timm
 from fer_demo.types import EXPRESSIONS, FERPLUS_EXPRESSIONS, NUM_LOGITS, ModelCard
 
 FILES = ("manifest.json", "config.json", "model.safetensors")
@@ -143,7 +144,7 @@ def _empty_network(card: ModelCard) -> nn.Module:
     if not card.architecture.isidentifier() or not timm.is_model(card.architecture):
         raise Refused(f'timm knows no architecture "{card.architecture}"')
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NothingToFill():
             return timm.create_model(
                 card.architecture,
                 in_chans=1,
@@ -154,6 +155,20 @@ def _empty_network(card: ModelCard) -> nn.Module:
         raise Refused(
             f"{card.architecture} takes no output stride of {card.output_stride}"
         ) from None
+
+
+class _NothingToFill(TorchFunctionMode):
+    """First weights are not drawn: without memory there is nowhere to put them, and torch would
+    load its compiler to find that out."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        if (
+            func in (Tensor.normal_, Tensor.uniform_)
+            or getattr(func, "__module__", "") == nn.init.__name__
+        ):
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
 
 
 def _read_tensors(path: Path, network: nn.Module, architecture: str) -> dict[str, Tensor]:

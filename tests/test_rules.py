@@ -27,6 +27,7 @@ ALIASES = {
     "yunet": "faces", "regions": "saliency",
     "answers": "types",
     "containers": "images", "log": "errors", "slots": "errors", "silent_openvino": "errors",
+    "lean_timm": "errors",
     "hub": "weights", "hub_download": "weights", "verify": "weights", "prefetch": "weights",
     "ensemble": "classifier", "models": "pipeline", "examples": "ui", "bench": "__main__",
     "measured": "charts", "model_charts": "charts", "faithfulness_charts": "charts",
@@ -124,6 +125,44 @@ def test_openvino_sends_nothing_home() -> None:
     command = [sys.executable, "-c", SILENT]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub"
+
+
+LEAN = """
+import sys
+from fer_demo.classifier import load_classifier
+from fer_demo.settings import Settings
+from fer_demo.weights import model_names, open_weights
+settings = Settings()
+for name in model_names(settings):
+    classifier = load_classifier(open_weights(name, settings), settings)
+print("torch._dynamo" in sys.modules, "sympy" in sys.modules)
+"""
+
+COMPILES = """
+import fer_demo.lean_timm
+import torch
+double = torch.compile(lambda x: 2 * x, backend="eager")
+print(double(torch.ones(1)).item(), torch._dynamo.config.cache_size_limit)
+"""
+
+
+def _printed(code: str) -> list[str]:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.split()
+
+
+def test_the_app_loads_timm_without_the_compiler() -> None:
+    roots = {path.name: {name.split(".")[0] for name in _imports(path)} for path in _modules()}
+    assert {name for name, found in roots.items() if "timm" in found} == {"lean_timm.py"}
+    assert _printed(LEAN) == ["False", "False"]
+
+
+def test_who_wants_the_compiler_has_it_nevertheless() -> None:
+    doubled, limit = _printed(COMPILES)
+    assert float(doubled) == 2
+    assert int(limit) > 0
 
 
 CACHES = re.compile(r"\b(cache_data|cache_resource|lru_cache|cache|Once)\b")
