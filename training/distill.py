@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.data import DataError, LabelledFaces, read_split
 from training.evaluate import Model
-from training.folder import FolderError, weights_sha256
+from training.folder import FolderError, named_weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +46,7 @@ def teach(folders: list[Path], faces: LabelledFaces) -> Targets:
     """
     heads = [FER2013_HEAD, FERPLUS_HEAD]
     logits = np.concatenate(Model("teachers", folders).logits(faces.grey, heads, flip=True), axis=1)
-    names = tuple(f"{folder.resolve().name} {weights_sha256(folder)[:12]}" for folder in folders)
-    return Targets(logits, _fingerprint(faces), names)
+    return Targets(logits, _fingerprint(faces), tuple(map(named_weights, folders)))
 
 
 def write_targets(targets: Targets, path: Path) -> None:

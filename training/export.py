@@ -55,8 +55,9 @@ def export(run: Path, to: Path) -> dict[str, Any]:
         "steps": step,
         "epochs_done": checkpoint["history"][-1]["epoch"] if checkpoint["history"] else 0,
     }
-    if checkpoint.get("teachers"):
-        trained["teachers"] = checkpoint["teachers"]
+    for origin in ("teachers", "began_from"):
+        if checkpoint.get(origin):
+            trained[origin] = checkpoint[origin]
     config = folder_config(
         network, recipe["architecture"], recipe["input_size"], recipe["output_stride"], trained
     )

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -139,6 +140,30 @@ def read_config(path: Path) -> dict[str, Any]:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a weights folder as they are stored."""
     return load_file(path / "model.safetensors")
+
+
+def trainable_state(path: Path, architecture: str) -> dict[str, Tensor]:
+    """A folder's tensors in float32, its temperatures taken out again: where training ended.
+
+    Raises:
+        FolderError: the folder is not one of ours, or holds another architecture.
+    """
+    config = read_config(path)
+    if config["architecture"] != architecture:
+        raise FolderError(f"{path} holds {config['architecture']}, not {architecture}.")
+    try:
+        state = {name: tensor.float() for name, tensor in read_state(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise FolderError(f"{path} has no readable model.safetensors: {error}.") from None
+    folded = config["fer_demo"]["temperature"]
+    # The two protocols of FER+ share a head, and so a temperature.
+    inverse = {"fer2013": 1 / folded["fer2013"], "ferplus": 1 / folded["ferplus7"]}
+    return fold_temperature(state, config["pretrained_cfg"]["classifier"], inverse)
+
+
+def named_weights(path: Path) -> str:
+    """Folder name and the first 12 digits of the sha256 of its weights, for records of a run."""
+    return f"{path.resolve().name} {weights_sha256(path)[:12]}"
 
 
 def weights_sha256(path: Path) -> str:

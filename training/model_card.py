@@ -35,7 +35,7 @@ def model_card(name: str, repo: str, config: Json, document: Json) -> str:
         _opening(name, config),
         _loading(repo, config),
         _USE,
-        _DATA + _teachers(config),
+        _DATA + _origin(config),
         _results(document, results),
         _calibration(config, results),
         _failures(results),
@@ -211,12 +211,18 @@ def _failures(results: Json) -> str:
     )
 
 
-def _teachers(config: Json) -> str:
-    teachers = config["fer_demo"].get("recipe", {}).get("teachers")
-    if not teachers:
-        return ""
-    named = ", ".join(f"`{name}`" for name in teachers)
-    return f"\nIt learned from the answers of other networks as well (name, sha256): {named}.\n"
+def _origin(config: Json) -> str:
+    """What else than the data went into the weights: other networks, by name and sha256."""
+    recipe = config["fer_demo"].get("recipe", {})
+    sentences = []
+    if teachers := recipe.get("teachers"):
+        named = ", ".join(f"`{name}`" for name in teachers)
+        sentences.append(
+            f"It learned from the answers of other networks as well (name, sha256): {named}."
+        )
+    if began_from := recipe.get("began_from"):
+        sentences.append(f"Its training began with other weights (name, sha256): `{began_from}`.")
+    return "".join(f"\n{sentence}\n" for sentence in sentences)
 
 
 def _recipe(config: Json) -> str:

@@ -21,7 +21,8 @@ class Recipe:
     architecture: str
     """A timm model name that ends in global pooling and one linear layer."""
     init: str = "scratch"
-    """"scratch", or "imagenet" for timm's pretrained weights (needs the Hub)."""
+    """"scratch"; "imagenet" for timm's pretrained weights (needs the Hub); or "weights" to go on
+    from a weights folder, which `train --weights` names."""
     input_size: int = 96
     """Side of the square the network sees at evaluation, px."""
     channels: int = 1
@@ -79,8 +80,8 @@ class Recipe:
     """Share of images that are blurred, sampled down and up, or given sensor noise."""
 
     def __post_init__(self) -> None:
-        if self.init not in ("scratch", "imagenet"):
-            raise RecipeError(f'init is "scratch" or "imagenet", not "{self.init}".')
+        if self.init not in ("scratch", "imagenet", "weights"):
+            raise RecipeError(f'init is "scratch", "imagenet" or "weights", not "{self.init}".')
         if self.precision not in ("auto", "fp32", "bf16"):
             raise RecipeError(f'precision is "auto", "fp32" or "bf16", not "{self.precision}".')
         if self.class_weighting not in ("none", "sqrt"):

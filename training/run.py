@@ -20,6 +20,8 @@ from training.curves import draw_curves
 from training.data import LabelledFaces
 from training.depthwise import use_float32_gradients
 from training.distill import Targets
+from training.folder import named_weights, trainable_state
+from training.muon import orthogonalise_in_float32
 from training.objective import (
     bf16_in_hardware,
     class_frequency,
@@ -30,7 +32,7 @@ from training.objective import (
     two_head_loss,
 )
 from training.predict import predict_logits
-from training.recipe import Recipe, as_dict
+from training.recipe import Recipe, RecipeError, as_dict
 from training.stop import TrainingStopped
 from training.votes import ferplus8_label
 
@@ -46,6 +48,7 @@ class Run:
         out: Path,
         *,
         targets: Targets | None = None,
+        weights: Path | None = None,
         resumes: bool = False,
     ):
         bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_in_hardware())
@@ -57,8 +60,16 @@ class Run:
         pretrained = recipe.init == "imagenet" and not resumes
         network = create_network(recipe, pretrained=pretrained).to(device)
         network = network.to(memory_format=torch.channels_last)
+        self.began_from = ""
+        if recipe.init == "weights" and not resumes:
+            if weights is None:
+                raise RecipeError("This recipe goes on from a weights folder: give --weights DIR.")
+            network.load_state_dict(trainable_state(weights, recipe.architecture))
+            self.began_from = named_weights(weights)
         if bf16 and device.type == "cpu":
             use_float32_gradients(network)
+        if device.type == "cpu" and not bf16_in_hardware():
+            orthogonalise_in_float32()
         self.ema = ModelEmaV3(network, decay=recipe.ema_decay, use_warmup=True)
         optimizer = create_optimizer_v2(
             network, recipe.optimizer, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -154,6 +165,7 @@ class Run:
         return {
             "recipe": as_dict(self.recipe),
             "teachers": list(self.teachers),
+            "began_from": self.began_from,
             "step": self.step,
             "model": self.network.state_dict(),
             "ema": self.ema.module.state_dict(),
@@ -189,6 +201,7 @@ class Run:
         self.ema.module.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.history = state["step"], state["history"]
+        self.began_from = state.get("began_from", "")
         if "loss_sum" in state:  # not in the first checkpoints that were made
             self.loss_sum, self.loss_steps = state["loss_sum"], state["loss_steps"]
 

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from training.data import DataError, read_split
 from training.distill import read_targets
+from training.folder import FolderError
 from training.recipe import (
     Recipe,
     RecipeError,
@@ -139,6 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--targets", type=Path, help="what training.distill wrote")
+    parser.add_argument("--weights", type=Path, help='the folder that init = "weights" begins with')
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     add_override_arguments(parser)
     given = parser.parse_args(arguments)
@@ -148,7 +150,15 @@ def main(arguments: list[str] | None = None) -> int:
         train, valid = read_split(given.data, "train"), read_split(given.data, "public_test")
         given.out.mkdir(parents=True, exist_ok=True)
         targets = None if given.targets is None else read_targets(given.targets, train)
-        run = Run(recipe, train, valid, given.out, targets=targets, resumes=given.resume)
+        run = Run(
+            recipe,
+            train,
+            valid,
+            given.out,
+            targets=targets,
+            weights=given.weights,
+            resumes=given.resume,
+        )
         for caution in filter(None, (train.caution, valid.caution)):
             if run.accelerator.is_main_process:
                 print(caution, file=sys.stderr)
@@ -160,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "--out."
             )
         fit(run, stop)
-    except (RecipeError, DataError, TrainingStopped, OSError) as error:
+    except (RecipeError, DataError, FolderError, TrainingStopped, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -1,0 +1,91 @@
+"""init = "weights": a run that goes on from a weights folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.conftest import checkpoint, run_training
+from training.calibrate import main as calibrate
+from training.export import export
+from training.folder import named_weights, read_config, trainable_state
+
+STILL = ("--epochs", "1", "--learning-rate", "1e-12", "--weight-decay", "0", "--init", "weights")
+"""A run that does not move its weights."""
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_data: Path) -> Path:
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    export(tiny_run, folder)
+    assert calibrate(["--weights", str(folder), "--data", str(tiny_data)]) == 0
+    assert read_config(folder)["fer_demo"]["temperature"]["ferplus7"] != 1
+    return folder
+
+
+def test_training_goes_on_where_it_ended_before_calibration(
+    calibrated: Path, tiny_run: Path, tiny_data: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "longer"
+    given = ("--weights", str(calibrated), *STILL)
+    assert run_training(recipe_file, tiny_data, out, *given) == 0
+    begun, ended = checkpoint(out)["model"], checkpoint(tiny_run)["ema"]
+    for name in (name for name in ended if name.startswith("head.fc")):
+        # float16 in between
+        torch.testing.assert_close(begun[name], ended[name], rtol=2e-3, atol=1e-4)
+
+
+def test_the_weights_that_a_run_began_with_are_kept_in_its_card_through_an_interruption(
+    calibrated: Path, tiny_data: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "longer"
+    given = ("--weights", str(calibrated), *STILL)
+    assert run_training(recipe_file, tiny_data, out, *given, "--epochs", "2") == 0
+    resumed = ("--resume", *STILL, "--epochs", "3")
+    assert run_training(recipe_file, tiny_data, out, *resumed) == 0
+    export(out, tmp_path / "weights")
+    recipe = read_config(tmp_path / "weights")["fer_demo"]["recipe"]
+    assert recipe["began_from"] == named_weights(calibrated)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--init", "weights"), "give --weights DIR"),
+        (("--init", "weights", "--weights", "nowhere"), "nowhere is not a weights folder"),
+        (
+            ("--init", "weights", "--weights", "HERE", "--architecture", "resnet18"),
+            "holds test_convnext, not resnet18",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_a_sentence(
+    options: tuple[str, ...],
+    told: str,
+    calibrated: Path,
+    tiny_data: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = [str(calibrated) if option == "HERE" else option for option in options]
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *here) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_a_damaged_file_of_weights_is_a_sentence(
+    calibrated: Path,
+    tiny_data: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    damaged = shutil.copytree(calibrated, tmp_path / "damaged")
+    (damaged / "model.safetensors").write_bytes(b"no tensors")
+    given = ("--init", "weights", "--weights", str(damaged))
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *given) == 1
+    assert "has no readable model.safetensors" in capsys.readouterr().err
+    assert trainable_state(calibrated, "test_convnext")
