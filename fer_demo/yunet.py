@@ -53,10 +53,9 @@ def openvino_search(model: Path, threads: int) -> Search:
     Raises:
         ImportError: OpenVINO is not installed.
     """
-    from fer_demo.silent_openvino import ColorFormat, PrePostProcessor, openvino
+    from fer_demo.silent_openvino import ColorFormat, PrePostProcessor, compiled, openvino
 
-    core = openvino.Core()
-    network = core.read_model(model)
+    network = openvino.Core().read_model(model)
     network.reshape([1, 3, -1, -1])
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
@@ -65,14 +64,9 @@ def openvino_search(model: Path, threads: int) -> Search:
         openvino.Type.f32
     )
     steps.input().model().set_layout(openvino.Layout("NCHW"))
-    options = {
-        # Faster where the processor has it. Of nearly equal candidates for one face it may prefer
-        # another; accuracy behind it is the same: `python -m training.framing`, with --weights.
-        "INFERENCE_PRECISION_HINT": "bf16",
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads,
-    }
-    request = core.compile_model(steps.build(), "CPU", options).create_infer_request()
+    # bf16 is faster where the processor has it. Of nearly equal candidates for one face it may
+    # prefer another; accuracy behind it is the same: `python -m training.framing`, with --weights.
+    request = compiled(steps.build(), threads, "bf16").create_infer_request()
     lock = threading.Lock()  # a request holds its own buffers, and one serves all: cores are few
 
     def search(rgb: NDArray[np.uint8], threshold: float) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fer_demo.bench.peer import crowd
 from fer_demo.faces import DEFAULT_THRESHOLD, OVERLAP, YuNet
 from fer_demo.images import read_photo
 from fer_demo.types import Faces, Photo
+from tests.conftest import ROOT
 
 PICTURES = ("obama.jpg", "obama2.jpg", "two_people.jpg", "crowd")
 
@@ -87,3 +89,29 @@ def test_pictures_of_many_sizes_follow_each_other(yunet_file: Path) -> None:
     sizes = [(33, 31), (720, 1280), (64, 64), (500, 333), (720, 1280)]
     found = [search(np.ascontiguousarray(face[:h, :w]), 0.6) for h, w in sizes]
     np.testing.assert_array_equal(found[1], found[4])
+
+
+SHAPES = """
+import ctypes, sys
+from pathlib import Path
+import numpy as np
+from fer_demo.yunet import openvino_search
+from tests.load.bars import memory
+import psutil
+search = openvino_search(Path(sys.argv[1]), threads=1)
+pictures = np.random.default_rng(0).integers(0, 256, (1280, 1280, 3), np.uint8)
+sides = np.random.default_rng(1).integers(20, 40, (40, 2)) * 32
+for k, (height, width) in enumerate(sides):
+    search(np.ascontiguousarray(pictures[:height, :width]), 0.6)
+    if k in (9, 39):
+        ctypes.CDLL(None).malloc_trim(0)
+        print(memory(psutil.Process()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads memory as Linux tells it")
+def test_each_further_size_of_picture_does_not_cost_memory_for_good(yunet_file: Path) -> None:
+    command = [sys.executable, "-c", SHAPES, str(yunet_file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    tenth, fortieth = map(float, done.stdout.split())
+    assert fortieth - tenth <= 50  # 25; it was 95
