@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS7_HEAD
 from training.data import DataError, LabelledFaces, read_split
 from training.duplicates import duplicate_groups, seen_in
-from training.evaluate import Model
+from training.evaluate import Model, Network
 from training.folder import FolderError, fold_temperature, read_config, read_state, write_folder
 from training.metrics import (
     BINS,
@@ -216,7 +216,7 @@ def calibrate(
     # Raw logits, so that a folder that is calibrated again gets the same card.
     old = read_config(folder)["fer_demo"]["temperature"]
     rows = [FER2013_HEAD, FERPLUS7_HEAD]
-    hard, soft = Model(folder.name, [folder]).logits(faces.grey, rows, flip=False)
+    hard, soft = Model(folder.name, [Network(folder)]).logits(faces.grey, rows, flip=False)
     hard, soft = hard * np.float32(old["fer2013"]), soft * np.float32(old["ferplus7"])
     fitted = fit(hard, soft, faces, target)
     _fold_in(folder, fitted)

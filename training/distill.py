@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.data import DataError, LabelledFaces, read_split
-from training.evaluate import Model
+from training.evaluate import Model, Network
 from training.folder import FolderError, named_weights
 
 
@@ -45,7 +45,8 @@ def teach(folders: list[Path], faces: LabelledFaces) -> Targets:
         FolderError: one is not a weights folder of this project.
     """
     heads = [FER2013_HEAD, FERPLUS_HEAD]
-    logits = np.concatenate(Model("teachers", folders).logits(faces.grey, heads, flip=True), axis=1)
+    model = Model("teachers", [Network(folder) for folder in folders])
+    logits = np.concatenate(model.logits(faces.grey, heads, flip=True), axis=1)
     return Targets(logits, _fingerprint(faces), tuple(map(named_weights, folders)))
 
 

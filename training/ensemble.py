@@ -24,7 +24,7 @@ from fer_demo.ensemble import ENSEMBLE, FILE, together
 from fer_demo.types import FER2013_HEAD, FERPLUS7_HEAD
 from training.calibrate import TARGET_ACCURACY, fit, read_data, summary, unseen
 from training.data import DataError, LabelledFaces
-from training.evaluate import Model
+from training.evaluate import Model, Network
 from training.folder import FolderError, read_config, weights_sha256
 from training.metrics import Floats
 from training.votes import ferplus7_label
@@ -44,7 +44,7 @@ def measure(
             raise FolderError(f"{folder} was not calibrated. Run training.calibrate on it first.")
     faces = unseen(faces, train)
     rows = [FER2013_HEAD, FERPLUS7_HEAD]
-    each = [Model(f.name, [f]).logits(faces.grey, rows, flip=False) for f in folders]
+    each = [Model(f.name, [Network(f)]).logits(faces.grey, rows, flip=False) for f in folders]
     hard, soft = (together(list(of_head)) for of_head in zip(*each, strict=True))
     fitted = fit(hard, soft, faces, target)
     names = [folder.resolve().name for folder in folders]

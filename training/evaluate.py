@@ -13,8 +13,10 @@ Where the set has no votes, `given7` is the head that the app shows against the 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,33 +68,47 @@ def protocols(faces: LabelledFaces) -> dict[str, Protocol]:
     }
 
 
-class Model:
-    """A weights folder's network, or several together, as logits by protocol."""
+class Network:
+    """A weights folder's network, which answers the same question once."""
 
-    def __init__(self, name: str, folders: list[Path]):
-        loaded = [load_network(folder) for folder in folders]
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    def __init__(self, folder: Path):
+        network, config = load_network(folder)
+        self.folder, self.card = folder, config["fer_demo"]
+        self._size = config["pretrained_cfg"]["input_size"][-1]
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._network = network.to(self._device)
+        self._known: dict[tuple[str, bool], NDArray[np.float32]] = {}
+
+    def logits(self, grey: NDArray[np.uint8], *, flip: bool) -> NDArray[np.float32]:
+        """(N, 15) of crops (N, 48, 48) uint8, kept: alone and with others it is asked the same."""
+        asked = hashlib.sha256(grey.tobytes()).hexdigest(), flip
+        if asked not in self._known:
+            crops = torch.from_numpy(grey).to(self._device)
+            logits = predict_logits(self._network, crops, self._size, flip=flip)
+            self._known[asked] = logits.cpu().numpy()
+        return self._known[asked]
+
+
+class Model:
+    """One network, or several together, as logits by protocol."""
+
+    def __init__(self, name: str, networks: Sequence[Network]):
         self.name = name
-        self.networks = [network.to(device) for network, _ in loaded]
-        self.sizes = [config["pretrained_cfg"]["input_size"][-1] for _, config in loaded]
-        cards = [config["fer_demo"] for _, config in loaded]
-        if len(folders) == 1:
+        self.networks = networks
+        cards = [network.card for network in networks]
+        if len(networks) == 1:
             self.temperature = cards[0]["temperature"]
         else:
+            folders = [network.folder for network in networks]
             sha256 = [weights_sha256(folder) for folder in folders]
             limits = [card["uncertain_below"] for card in cards]
             self.temperature = read_joint(sha256, limits, folders[0].resolve().parent).temperature
-        self.device = device
 
     def logits(
         self, grey: NDArray[np.uint8], rows: list[slice], *, flip: bool
     ) -> list[NDArray[np.float32]]:
         """One (N, K) array for each of `rows`, of crops (N, 48, 48) uint8."""
-        crops = torch.from_numpy(grey).to(self.device)
-        each = [
-            predict_logits(network, crops, size, flip=flip).cpu().numpy()
-            for network, size in zip(self.networks, self.sizes, strict=True)
-        ]
+        each = [network.logits(grey, flip=flip) for network in self.networks]
         if len(each) == 1:
             return [each[0][:, columns] for columns in rows]
         return [
@@ -207,11 +223,12 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
     unseen = None
     if given.seen_in is not None:
         unseen = ~seen_in(faces.grey, read_split(given.seen_in, "train").grey)
-    folders = {folder.resolve().name: [folder] for folder in given.weights}
-    if len(folders) < len(given.weights):
+    networks = {folder.resolve().name: Network(folder) for folder in given.weights}
+    if len(networks) < len(given.weights):
         raise FolderError("Two --weights folders have one name: their results need two.")
-    if len(given.weights) > 1:
-        folders[ENSEMBLE] = given.weights
+    models = [Model(name, [network]) for name, network in networks.items()]
+    if len(networks) > 1:
+        models.append(Model(ENSEMBLE, list(networks.values())))
     document: dict[str, Any] = {
         "data": given.data.name,
         "split": given.split,
@@ -224,14 +241,13 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
     pose = None
     if given.by_pose:
         pose = yaw_and_size(faces.grey, load_detector(Settings.from_environment()))
-    for name, members in folders.items():
-        model = Model(name, members)
+    for model in models:
         results, logits = measure(
             model, faces, tta=given.tta, unseen=unseen, corruptions=given.corruptions
         )
-        document["results"][name] = results
-        if len(members) == 1:
-            document["weights"][name] = weights_sha256(members[0])
+        document["results"][model.name] = results
+        if len(model.networks) == 1:
+            document["weights"][model.name] = weights_sha256(model.networks[0].folder)
         # The head that the app shows.
         shown, protocol = list(protocols(faces).items())[-1]
         kept = protocol.label >= 0
@@ -239,7 +255,7 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
             right = (logits[shown].argmax(1) == protocol.label)[kept]
             results[shown]["pose"] = accuracy_by_pose(pose[0][kept], pose[1][kept], right)
         if given.errors is not None:
-            write_sheets(given.errors / name, faces, logits[shown], protocol.label)
+            write_sheets(given.errors / model.name, faces, logits[shown], protocol.label)
     return document
 
 

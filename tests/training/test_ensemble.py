@@ -18,7 +18,7 @@ from fer_demo.weights import open_weights
 from tests.factories import write_weights_folder
 from tests.training.conftest import tiny_faces
 from training import calibrate, ensemble, evaluate
-from training.evaluate import Model
+from training.evaluate import Model, Network
 
 SETTINGS = Settings(hub_repos=(), threads=1)
 
@@ -51,7 +51,9 @@ def test_evaluation_and_app_compute_the_same(
     )
     document = json.loads((folders[0].parent / FILE).read_text())
     assert app.uncertain_below == document["uncertain_below"]
-    (measured,) = Model(ENSEMBLE, folders).logits(grey, [FERPLUS7_HEAD], flip=False)
+    (measured,) = Model(ENSEMBLE, [Network(folder) for folder in folders]).logits(
+        grey, [FERPLUS7_HEAD], flip=False
+    )
     np.testing.assert_allclose(app.predict(grey_crops(grey)).logits, measured, atol=1e-3)
     assert document["temperature"]["ferplus7"] != 1
 

@@ -24,7 +24,7 @@ from tests.factories import write_weights_folder
 from tests.hub_server import TOKEN, HubServer, restart, use
 from tests.training.conftest import tiny_faces
 from training import evaluate, publish
-from training.evaluate import Model, measure
+from training.evaluate import Model, Network, measure
 from training.folder import weights_sha256
 
 REPO = "me/fer-tiny"
@@ -35,7 +35,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights folder with a real evaluation of it beside the weights; not to be changed."""
     folder = write_weights_folder(tmp_path_factory.mktemp("measured") / "tiny", "test_resnet")
     faces = tiny_faces(140)
-    results, _ = measure(Model("tiny", [folder]), faces, unseen=np.arange(len(faces)) % 2 == 0)
+    results, _ = measure(
+        Model("tiny", [Network(folder)]), faces, unseen=np.arange(len(faces)) % 2 == 0
+    )
     document = {
         "data": "tiny", "split": "public_test", "n": len(faces), "tta": False, "caution": None,
         "weights": {"tiny": weights_sha256(folder)}, "results": {"tiny": results},
