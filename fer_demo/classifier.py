@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -151,31 +152,39 @@ class _OpenVino:
 
     A model of any number infers its shapes anew at each call: a fifth of EfficientNet-B0's time for
     one face. Each is compiled once it is needed.
-
-    A request holds its own buffers and serves one thread at a time. They are lent, not kept by
-    thread: the app's threads live as long as one run of a page.
     """
 
     def __init__(self, compile_for: Callable[[int], Any]):
-        self._compile_for = compile_for
-        self._lock = threading.Lock()
-        self._models: dict[bool, Any] = {}
-        self._idle: dict[bool, list[Any]] = {True: [], False: []}
+        self._one, self._several = _Lent(lambda: compile_for(1)), _Lent(lambda: compile_for(-1))
 
     def __call__(self, grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        single = len(grey) == 1
-        with self._lock:
-            request = self._idle[single].pop() if self._idle[single] else self._new(single)
-        try:
+        with (self._one if len(grey) == 1 else self._several).request() as request:
             result = request.infer([np.ascontiguousarray(grey)])
             return result[0].copy(), result[1].copy()
-        finally:
-            self._idle[single].append(request)
 
-    def _new(self, single: bool) -> Any:
-        if single not in self._models:
-            self._models[single] = self._compile_for(1 if single else -1)
-        return self._models[single].create_infer_request()
+
+class _Lent:
+    """Requests of one compiled model, which hold their own buffers and serve a thread at a time.
+
+    Not one for each thread: the app's threads live as long as one run of a page.
+    """
+
+    def __init__(self, compile_model: Callable[[], Any]):
+        self._compile_model = compile_model
+        self._model: Any = None
+        self._idle: list[Any] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def request(self) -> Iterator[Any]:
+        """One that nobody else has; the first is waited for until the model is compiled."""
+        with self._lock:
+            self._model = self._model or self._compile_model()
+            request = self._idle.pop() if self._idle else self._model.create_infer_request()
+        try:
+            yield request
+        finally:
+            self._idle.append(request)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
