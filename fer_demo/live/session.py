@@ -126,8 +126,11 @@ class LiveSession:
     def receive(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Publish a frame for the worker and return it with the newest result drawn on it."""
         now = time.monotonic()
-        if self._ended or self.expired or not self._places.hold(self):
-            self._refused = not (self._ended or self.expired)
+        if self._ended or self.expired:
+            return frame
+        # Again for each frame: in a silence somebody else may have taken the place.
+        self._refused = not self._places.hold(self)
+        if self._refused:
             return frame
         rgb = _as_rgb(frame)
         with self._change:

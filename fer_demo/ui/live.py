@@ -55,7 +55,8 @@ def main() -> None:
         _controls()
     session, playing = _follow_stream()
     with video:
-        _stream(session, stop=playing and "live-outcome" in st.session_state)
+        playing = _stream(session, stop=playing and "live-outcome" in st.session_state)
+    st.session_state["live-playing"] = playing
     with camera:
         _snapshot(playing)
     with right:
@@ -102,12 +103,16 @@ def _follow_stream() -> tuple[LiveSession | None, bool]:
     return session, playing
 
 
-def _stream(session: LiveSession | None, stop: bool) -> None:
+def _stream(session: LiveSession | None, stop: bool) -> bool:
     """The component.
 
     Args:
         session: takes the frames.
         stop: ask the browser to end the stream that it has.
+
+    Returns:
+        Whether a stream runs or comes about. The component forgets one that was left with its page;
+        until it is rendered its state speaks of that one still.
     """
     try:
         servers = live_shared.relays()
@@ -117,7 +122,7 @@ def _stream(session: LiveSession | None, stop: bool) -> None:
         )
         servers = []
     with st.container(key="live-video-box"):
-        webrtc_streamer(
+        context = webrtc_streamer(
             key=VIDEO,
             mode=WebRtcMode.SENDRECV,
             rtc_configuration={"iceServers": servers},
@@ -136,6 +141,7 @@ def _stream(session: LiveSession | None, stop: bool) -> None:
             },
             translations=WORDS,
         )
+    return context.state.playing or context.state.signalling
 
 
 def _as_it_is(frame: VideoFrame) -> VideoFrame:

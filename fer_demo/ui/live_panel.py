@@ -58,7 +58,9 @@ def panel(session: LiveSession | None, playing: bool) -> None:
 
 def _verdict(session: LiveSession, status: Status) -> Outcome | None:
     """Whether the stream has to end now, and why."""
-    if status.refused and not status.frames:
+    if status.ended:
+        return None  # the component's state lags behind by a run
+    if status.refused:
         return Outcome("refused", live_shared.places().sentence())
     if session.expired:
         minutes = session.limit_seconds / 60
@@ -102,6 +104,8 @@ def _status_line(status: Status | None, playing: bool, outcome: Outcome | None) 
             st.markdown(f"**{state.capitalize()}.** {text}")
         else:
             st.markdown(f"**{state.capitalize()}:** {text}{frames}")
+        if outcome and outcome.kind == "refused":
+            st.page_link("fer_demo/ui/photo.py", label="Go to the Photo page")
 
 
 def _live(session: LiveSession, status: Status) -> None:

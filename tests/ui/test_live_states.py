@@ -1,0 +1,129 @@
+"""The Live page in-process; a stand-in for the component says that START or STOP was pressed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import pytest
+import streamlit as st
+import streamlit_webrtc
+from streamlit.testing.v1 import AppTest
+
+from fer_demo.bench.film import frame
+from fer_demo.live.places import Places
+from fer_demo.live.session import LiveSession
+from fer_demo.ui import live_shared
+from tests.conftest import ROOT
+from tests.ui.conftest import TIMEOUT
+
+LIVE = "fer_demo/ui/live.py"
+PHOTO = "fer_demo/ui/photo.py"
+
+
+class Component:
+    """Stands in for `webrtc_streamer` and for the context that it leaves in the session."""
+
+    def __init__(self) -> None:
+        self.state = SimpleNamespace(playing=False, signalling=False)
+        """As the browser's last message says, which comes before a run."""
+        self.left = False
+        """Whether the page was left: the stream ends, and is forgotten when rendered again."""
+        self.fails: Exception | None = None
+        self.told: dict[str, Any] = {}
+        """What the page told it last."""
+
+    def __call__(self, **told: Any) -> Component:
+        self.told = told
+        if self.left:
+            self.state.playing = self.left = False
+        if self.fails and self.state.playing:
+            raise self.fails
+        st.session_state[told["key"]] = self
+        return self
+
+
+@pytest.fixture
+def component(monkeypatch: pytest.MonkeyPatch) -> Component:
+    component = Component()
+    monkeypatch.setattr(streamlit_webrtc, "webrtc_streamer", component)
+    return component
+
+
+@pytest.fixture
+def live(models: object, simple_detector: None, component: Component) -> Iterator[AppTest]:
+    """The page before START."""
+    shared = (live_shared.live_detector, live_shared.places, live_shared.relays)
+    for thing in shared:
+        thing.clear()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    app.run().switch_page(LIVE).run()
+    assert not app.exception
+    yield app
+    if "live-session" in app.session_state:
+        session(app).end()
+    for thing in shared:
+        thing.clear()
+
+
+def session(app: AppTest) -> LiveSession:
+    return app.session_state["live-session"]
+
+
+def press(app: AppTest, component: Component, start: bool = True) -> AppTest:
+    """START or STOP."""
+    component.state.playing = start
+    return app.run()
+
+
+def send(app: AppTest, k: int = 0) -> None:
+    """A frame from the camera."""
+    session(app).receive(av.VideoFrame.from_ndarray(frame(1, k / 15), format="rgb24"))
+
+
+def status(app: AppTest) -> str:
+    """The status line."""
+    starts = ("**Ready", "**Connecting", "**Live", "**Ended", "**Cannot", "**No free")
+    return next(m.value for m in app.markdown if m.value.startswith(starts))
+
+
+def photo_links(app: AppTest) -> int:
+    return sum(link.proto.label == "Go to the Photo page" for link in app.get("page_link"))
+
+
+def test_a_stream_whose_place_was_taken_in_a_silence_is_told_so_and_stopped(
+    live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(live_shared, "places", lambda places=Places(1, lambda: now[0]): places)
+    press(live, component)
+    send(live)
+    assert status(live.run()).startswith("**Live:**")
+    now[0] += 6
+    assert live_shared.places().hold("somebody else")
+    send(live)
+    live.run()
+    assert status(live).startswith("**No free place.** The only live place is taken.")
+    assert photo_links(live) == 1
+    assert component.told["desired_playing_state"] is False
+    press(live, component, start=False)
+    assert status(live).startswith("**No free place.**")  # and the summary below
+
+
+def test_who_left_in_mid_stream_and_comes_back_late_reads_no_reason(
+    live: AppTest, component: Component
+) -> None:
+    press(live, component)
+    send(live)
+    live.switch_page(PHOTO).run()
+    component.told["on_video_ended"]()
+    component.left = True
+    session(live).limit_seconds = 0.0
+    live.switch_page(LIVE).run()
+    assert status(live).startswith("**Ended:** after")
+    assert "live-outcome" not in live.session_state
+    before = session(live)
+    assert session(press(live, component)) is not before
