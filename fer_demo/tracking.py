@@ -90,6 +90,11 @@ class Tracker:
                 self._tracks.append(track_of[face])
         return self._numbered(faces, [track_of[face] for face in range(len(faces))])
 
+    def rescale(self, factor: float) -> None:
+        """Carry the tracks over to frames that are `factor` times as large as those before."""
+        for track in self._tracks:
+            track.box, track.velocity = track.box * factor, track.velocity * factor
+
     def _alive(self, track: _Track, now: float) -> bool:
         # A stream that stalled has lost nobody who was there in its last frame.
         return track.seen_at == self._updated or now - track.seen_at <= KEPT_SECONDS

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 import timm
@@ -69,6 +70,13 @@ def play(
     raise AssertionError
 
 
+def until(holds: Callable[[], object]) -> None:
+    start = time.monotonic()
+    while not holds():
+        assert time.monotonic() - start < WAIT, "it never happened"
+        time.sleep(0.005)
+
+
 def people(session: LiveSession) -> list[int]:
     if session.seen is None or session.seen.analysis.faces.track_id is None:
         return []
@@ -90,6 +98,27 @@ def test_numbers_stay_while_people_move(session: LiveSession) -> None:
     play(session, lambda: session.status().analysed >= 40, faces=4)
     assert people(session) == [1, 2, 3, 4]
     assert session.recording.timeline().people == (1, 2, 3, 4)
+
+
+def test_numbers_stay_when_the_video_changes_its_size(session: LiveSession) -> None:
+    def small(k: int) -> np.ndarray:
+        return cv2.resize(frame(4, k / 30), (320, 240), interpolation=cv2.INTER_AREA)
+
+    play(session, lambda: people(session) == [1, 2, 3, 4], faces=4)
+    for k, rgb in enumerate((small(0), frame(4, 0), small(0), small(0))):
+        before = session.status().analysed
+        session.receive(video_frame(rgb, k))
+        until(lambda n=before: session.status().analysed > n)
+    assert people(session) == [1, 2, 3, 4]
+
+
+def test_a_frame_of_another_size_gets_no_boxes_of_the_old_one(session: LiveSession) -> None:
+    session.ask = replace(session.ask, look=Look(mirror=False))
+    play(session, lambda: people(session) == [1])
+    session.work = lambda: None  # type: ignore[method-assign]  # nothing new is found
+    grey = np.full((240, 320, 3), 128, np.uint8)
+    out = session.receive(video_frame(grey)).to_ndarray(format="rgb24")
+    assert np.ptp(out) < 8
 
 
 def test_a_callback_never_waits_for_a_slow_network(ask: Ask) -> None:

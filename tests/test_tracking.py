@@ -96,6 +96,16 @@ def test_a_stream_that_stalls_loses_nobody() -> None:
     assert numbers(shown) == [1, 2]
 
 
+def test_numbers_and_speeds_are_carried_over_to_another_size_of_video() -> None:
+    tracker = Tracker()
+    for k in range(10):
+        tracker.update(faces_at((60 + 40 * k, 200), (500 - 40 * k, 420)), 0.1 * k)
+    tracker.rescale(0.5)
+    # Two frames are missing, so that only the speed tells where they are by now.
+    shown = tracker.update(faces_at((30 + 20 * 12, 100), (250 - 20 * 12, 210), side=40), 1.2)
+    assert numbers(shown) == [1, 2]
+
+
 def test_what_is_seen_once_gets_no_number() -> None:
     tracker = Tracker()
     assert numbers(tracker.update(faces_at((100, 100)), 0.0)) == []

@@ -120,6 +120,7 @@ class LiveSession:
         self._refused = self._ended = False
         self._tracker, self._smoother = Tracker(), Smoother()
         self._scale = 0.0
+        self._width = 0  # of the frame before, px
 
     # --- the media thread -----------------------------------------------------------------------
 
@@ -147,6 +148,8 @@ class LiveSession:
             )
             seen, look = self._seen, self.ask.look
         analysis, scale = (seen.analysis, seen.scale) if seen else (None, 1.0)
+        if analysis is not None and analysis.photo.rgb.shape != rgb.shape:
+            analysis = None  # WebRTC has changed the size of the video: boxes of another picture
         drawn = draw_frame(rgb, analysis, look, scale)
         done = time.monotonic()
         with self._change:
@@ -190,6 +193,10 @@ class LiveSession:
     def analyse(self, photo: Photo, now: float) -> Analysis:
         """Find, number and read the faces of the frame that came at `now`, s."""
         ask, start = self.ask, time.perf_counter()
+        width = photo.rgb.shape[1]
+        if self._width not in (0, width):
+            self._tracker.rescale(width / self._width)
+        self._width = width
         faces = ask.detector.detect(photo, DEFAULT_THRESHOLD, LIVE_SIDES)
         faces, left_out = largest(faces, MAX_LIVE_FACES)
         faces = self._tracker.update(faces, now)
