@@ -19,12 +19,13 @@ import torch
 from fer_demo.bench.film import frame
 from fer_demo.classifier import Classifier, EvidenceNetwork, torch_engine
 from fer_demo.faces import YuNet
+from fer_demo.live.charts import strips
 from fer_demo.live.drawing import Look, draw_frame
 from fer_demo.live.places import SILENCE_SECONDS, Places
 from fer_demo.live.recording import Recording
 from fer_demo.live.session import MAX_MOMENTS, Ask, LiveSession
 from fer_demo.live.worker import Worker
-from fer_demo.types import EXPRESSIONS, FERPLUS7_HEAD, Analysis, ModelCard
+from fer_demo.types import EXPRESSIONS, FERPLUS7_HEAD, Analysis, Crops, ModelCard, Predictions
 from tests.analyses import HAPPY, SAD_OR_NEUTRAL, made_analysis
 
 WAIT = 60.0
@@ -157,6 +158,27 @@ def test_settings_change_while_it_runs(session: LiveSession, ask: Ask) -> None:
     before = session.status().analysed
     session.ask = replace(ask, look=Look(overlay=True, expression="sad"), smoothing=1.0)
     play(session, lambda: session.status().analysed > before + 2)
+
+
+def test_after_a_change_of_model_the_old_one_has_no_say(session: LiveSession, ask: Ask) -> None:
+    class Loud:
+        name, uncertain_below = "loud", 0.5
+
+        def predict(self, crops: Crops) -> Predictions:
+            found = ask.classifier.predict(crops)
+            logits = np.tile(np.float32([0, 0, 0, 0, 9, 0, 0]), (len(crops), 1))
+            return replace(found, logits=logits, evidence=100 * found.evidence)
+
+    session.ask = replace(ask, smoothing=1.0)
+    play(session, lambda: people(session) == [1])
+    before = session.seen
+    session.ask = replace(ask, classifier=Loud(), smoothing=1.0)
+    play(session, lambda: session.seen and session.seen.analysis.model == "loud")
+    first = session.seen
+    assert before is not None
+    assert first is not None
+    np.testing.assert_allclose(first.analysis.predictions.logits, [[0, 0, 0, 0, 9, 0, 0]])
+    assert first.scale > 20 * before.scale
 
 
 def test_a_mirror_turns_the_picture_and_not_the_letters(session: LiveSession) -> None:

@@ -121,6 +121,7 @@ class LiveSession:
         self._tracker, self._smoother = Tracker(), Smoother()
         self._scale = 0.0
         self._width = 0  # of the frame before, px
+        self._model = ask.classifier.name
 
     # --- the media thread -----------------------------------------------------------------------
 
@@ -204,6 +205,9 @@ class LiveSession:
         crops = align(photo, faces)
         cropped = time.perf_counter()
         predictions = ask.classifier.predict(crops)
+        if ask.classifier.name != self._model:
+            # One network's logits are no part of another's answer, nor a measure of its evidence.
+            self._model, self._smoother, self._scale = ask.classifier.name, Smoother(), 0.0
         numbers = np.zeros(0, np.int64) if faces.track_id is None else faces.track_id
         logits = self._smoother.smooth(predictions.logits, numbers, now, ask.smoothing)
         end = time.perf_counter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -98,12 +97,13 @@ def test_a_stream_whose_place_was_taken_in_a_silence_is_told_so_and_stopped(
     live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(live_shared, "places", lambda places=Places(1, lambda: now[0]): places)
+    places = Places(1, lambda: now[0])
+    monkeypatch.setattr(live_shared, "places", lambda: places)
     press(live, component)
     send(live)
     assert status(live.run()).startswith("**Live:**")
     now[0] += 6
-    assert live_shared.places().hold("somebody else")
+    assert places.hold("somebody else")
     send(live)
     live.run()
     assert status(live).startswith("**No free place.** The only live place is taken.")
