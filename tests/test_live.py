@@ -374,6 +374,20 @@ def test_shares_csv_and_json_say_the_same() -> None:
         assert sum(person["time_share"].values()) == pytest.approx(1)
 
 
+def test_seconds_and_shares_count_time_and_not_rows() -> None:
+    # Six frames a second, and a row for each second one: a row stands for 1/3 s.
+    slow = [(k / 6, (1,)) for k in range(61)]
+    timeline = recorded(*slow, (30.0, (1,))).timeline()
+    (person,) = json.loads(timeline.to_json())["people"]
+    assert person["seconds"] == pytest.approx(10.4, abs=0.11)  # the last of each visit stands 0.2 s
+    recording = Recording()
+    for seconds, probs in ((0.0, HAPPY), (0.9, SAD_OR_NEUTRAL), (1.1, HAPPY), (1.3, HAPPY)):
+        recording.add(replace_faces(made_analysis([probs]), 1), seconds)
+    shares = recording.timeline().shares(1)
+    assert shares["happy"] == pytest.approx(1.3 / 1.5)
+    assert shares["uncertain"] == pytest.approx(0.2 / 1.5)
+
+
 def test_a_change_of_model_leaves_what_was_said_before_as_it_was() -> None:
     recording = Recording()
     for seconds, model, limit in ((0.0, "strict", 1.0), (0.5, "bold", 0.0)):
@@ -382,7 +396,9 @@ def test_a_change_of_model_leaves_what_was_said_before_as_it_was() -> None:
     timeline = recording.timeline()
     rows = json.loads(timeline.to_json())["rows"]
     assert [(row["model"], row["uncertain"]) for row in rows] == [("strict", True), ("bold", False)]
-    assert (timeline.shares(1)["uncertain"], timeline.shares(1)["happy"]) == (0.5, 0.5)
+    shares = timeline.shares(1)  # 0.5 s the one, 0.2 s the other
+    assert shares["uncertain"] == pytest.approx(5 / 7)
+    assert shares["happy"] == pytest.approx(2 / 7)
     assert len(timeline.of(1, since=0.4)) == 1
 
 

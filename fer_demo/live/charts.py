@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from fer_demo.charts import COLOURS, TEMPLATE, probability_bars
-from fer_demo.live.recording import UNCERTAIN, Timeline
+from fer_demo.live.recording import GAP_SECONDS, UNCERTAIN, Timeline
 from fer_demo.types import EXPRESSIONS
 
 UNCERTAIN_COLOUR = "#C9CED6"
@@ -18,8 +18,6 @@ UNCERTAIN_COLOUR = "#C9CED6"
 PERCENT_AXIS = {"tickvals": [0, 50, 100], "ticktext": ["0 %", "50 %", "100 %"]}
 
 ROLLING_SECONDS = 60.0
-GAP_SECONDS = 1.0
-"""A person away for longer leaves a gap in their lines."""
 
 
 def bars(probs: NDArray[np.float32]) -> go.Figure:
@@ -163,16 +161,14 @@ def _colour(label: str) -> str:
 
 def _stretches(mine: Timeline) -> list[tuple[str, float, float]]:
     """(label, start, length) of runs of one label, s; a gap ends a run."""
-    labels, seconds = mine.labels(), mine.seconds
+    labels, seconds, held = mine.labels(), mine.seconds, mine.held()
     if len(seconds) == 0:
         return []
     cuts = np.flatnonzero((np.diff(labels) != 0) | (np.diff(seconds) > GAP_SECONDS)) + 1
     found = []
     for rows in np.split(np.arange(len(seconds)), cuts):
         first, last = rows[0], rows[-1]
-        end = seconds[last] + 0.2
-        if last + 1 < len(seconds) and seconds[last + 1] - seconds[last] <= GAP_SECONDS:
-            end = seconds[last + 1]
+        end = seconds[last] + held[last]
         label = UNCERTAIN if labels[first] < 0 else EXPRESSIONS[int(labels[first])]
         found.append((label, float(seconds[first]), float(end - seconds[first])))
     return found

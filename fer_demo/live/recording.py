@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from fer_demo.types import EXPRESSIONS, Analysis
 
 ROW_SECONDS = 0.2
-"""Time between two rows of one person; ten minutes of four people are 12,000 rows, 0.5 MB."""
+"""Least time between two rows of one person; ten minutes of four people are 12,000 rows, 0.5 MB."""
+
+GAP_SECONDS = 1.0
+"""Who is away for longer was not there in between."""
 
 MAX_ROWS = 100_000
 COLUMNS = 4 + len(EXPRESSIONS)
@@ -63,12 +66,19 @@ class Timeline:
         top = self.probs.argmax(axis=1)
         return np.where(self.probs.max(axis=1, initial=0) < self.uncertain_below, -1, top)
 
+    def held(self) -> NDArray[np.float64]:
+        """(R,) how long each row of one person's stood, s: until the next, or a gap."""
+        until = np.diff(self.seconds.astype(np.float64), append=np.inf)
+        return np.where(until > GAP_SECONDS, ROW_SECONDS, until)
+
     def shares(self, person: int) -> dict[str, float]:
-        """Share of a person's rows for each expression and "uncertain"; they sum to 1."""
-        labels = self.of(person).labels()
+        """Share of a person's time for each expression and "uncertain"; they sum to 1."""
+        mine = self.of(person)
+        labels, held = mine.labels(), mine.held()
         names = (*EXPRESSIONS, UNCERTAIN)
-        found = [int((labels == (i if i < len(EXPRESSIONS) else -1)).sum()) for i in range(8)]
-        return {name: n / max(len(labels), 1) for name, n in zip(names, found, strict=True)}
+        found = [held[labels == (i if i < len(EXPRESSIONS) else -1)].sum() for i in range(8)]
+        total = held.sum() or 1.0
+        return {name: float(n / total) for name, n in zip(names, found, strict=True)}
 
     def to_csv(self) -> bytes:
         """A row for each person and moment: time, person, model, label, and probabilities."""
@@ -88,7 +98,7 @@ class Timeline:
         people = [
             {
                 "person": person,
-                "seconds": round(len(self.of(person)) * ROW_SECONDS, 1),
+                "seconds": round(float(self.of(person).held().sum()), 1),
                 "time_share": {k: round(v, 4) for k, v in self.shares(person).items()},
             }
             for person in self.people
