@@ -388,6 +388,21 @@ def test_seconds_and_shares_count_time_and_not_rows() -> None:
     assert shares["uncertain"] == pytest.approx(0.2 / 1.5)
 
 
+def test_the_strips_of_a_long_stream_are_one_trace_for_each_label() -> None:
+    recording = Recording()
+    for k in range(3000):
+        pair = (SAD_OR_NEUTRAL, HAPPY) if k % 2 else (HAPPY, SAD_OR_NEUTRAL)
+        recording.add(replace_faces(made_analysis(pair), 1, 2), k / 5)
+    figure = strips(recording.timeline())
+    happy, uncertain = figure.data
+    assert (happy.name, uncertain.name) == ("happy", "uncertain")
+    assert len(happy.x) == len(uncertain.x) == 3000
+    assert set(happy.y) == {"Person 1", "Person 2"}
+    np.testing.assert_allclose(happy.base[:3], [0, 0.4, 0.8], atol=1e-4)
+    np.testing.assert_allclose(happy.x, 0.2, atol=1e-3)
+    assert figure.layout.yaxis.categoryarray == ("Person 1", "Person 2")
+
+
 def test_a_change_of_model_leaves_what_was_said_before_as_it_was() -> None:
     recording = Recording()
     for seconds, model, limit in ((0.0, "strict", 1.0), (0.5, "bold", 0.0)):

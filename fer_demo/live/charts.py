@@ -80,26 +80,27 @@ def _with_gaps(
 def strips(timeline: Timeline) -> go.Figure:
     """One row a person: which expression was shown when, as coloured stretches."""
     figure = go.Figure()
-    present: set[str] = set()
     people = timeline.people
-    for person in people:
-        mine = timeline.of(person)
-        for label, start, length in _stretches(mine):
-            figure.add_bar(
-                x=[length],
-                base=[start],
-                y=[f"Person {person}"],
-                orientation="h",
-                width=0.6,
-                name=label,
-                legendgroup=label,
-                showlegend=label not in present,
-                marker={"color": _colour(label)},
-                hovertemplate=f"{label}, {start:.1f} to {start + length:.1f} s<extra></extra>",
-            )
-            present.add(label)
+    stretches = [(person, *found) for person in people for found in _stretches(timeline.of(person))]
+    # One trace a label: ten minutes are thousands of stretches, and as many traces freeze a tab.
+    for label in (*EXPRESSIONS, UNCERTAIN):
+        found = [(person, start, length) for person, of, start, length in stretches if of == label]
+        if not found:
+            continue
+        persons, starts, lengths = zip(*found, strict=True)
+        figure.add_bar(
+            x=lengths,
+            base=starts,
+            y=[f"Person {person}" for person in persons],
+            customdata=[(start, start + length) for _, start, length in found],
+            orientation="h",
+            width=0.6,
+            name=label,
+            marker={"color": _colour(label), "line": {"width": 0}},
+            hovertemplate=label + ", %{customdata[0]:.1f} to %{customdata[1]:.1f} s<extra></extra>",
+        )
     figure.update_layout(
-        _rows("Who showed what, when", len(people)),
+        _rows("Who showed what, when", people),
         barmode="overlay",
         xaxis={"ticksuffix": " s", "rangemode": "tozero"},
     )
@@ -125,14 +126,14 @@ def shares(timeline: Timeline) -> go.Figure:
             hovertemplate=label + " %{x:.0f} %<extra></extra>",
         )
     figure.update_layout(
-        _rows("Share of time", len(people)),
+        _rows("Share of time", people),
         barmode="stack",
         xaxis={"range": [0, 104], **PERCENT_AXIS},
     )
     return figure
 
 
-def _rows(title: str, people: int) -> dict[str, Any]:
+def _rows(title: str, people: tuple[int, ...]) -> dict[str, Any]:
     """Layout of a figure with a row for each person, in their order, and the legend below."""
     return {
         "template": TEMPLATE,
@@ -140,11 +141,17 @@ def _rows(title: str, people: int) -> dict[str, Any]:
         "showlegend": True,
         "legend": {
             "orientation": "h",
-            "y": -0.35 if people < 3 else -0.2,
+            "y": -0.35 if len(people) < 3 else -0.2,
             "traceorder": "normal",
         },
-        "height": 130 + 36 * people,
-        "yaxis": {"autorange": "reversed", "ticksuffix": "  "},
+        "height": 130 + 36 * len(people),
+        # Named, since else whoever showed the first expression would stand first.
+        "yaxis": {
+            "autorange": "reversed",
+            "ticksuffix": "  ",
+            "categoryorder": "array",
+            "categoryarray": [f"Person {person}" for person in people],
+        },
     }
 
 
