@@ -6,6 +6,8 @@ it would end the stream. What changes twice a second is in fragments, so that th
 
 from __future__ import annotations
 
+import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,14 +18,17 @@ from streamlit_webrtc import Translations, WebRtcMode, webrtc_streamer
 from fer_demo.errors import FerDemoError
 from fer_demo.live.drawing import Look
 from fer_demo.live.session import Ask, LiveSession
+from fer_demo.live.turn import STUN
 from fer_demo.types import EXPRESSIONS
 from fer_demo.ui import live_shared, resources
 from fer_demo.ui.gallery import forget_upload, gallery
 from fer_demo.ui.layout import notice
-from fer_demo.ui.live_panel import Outcome, panel
+from fer_demo.ui.live_panel import UNREACHABLE, Outcome, panel
 from fer_demo.ui.origin import short_name
 
-VIDEO = "live-video"
+LOG = logging.getLogger("fer_demo.ui.live")  # the page is run under another name
+RETRY_SECONDS = 60.0
+"""A provider of relays that failed is not asked again for so long: each time costs seconds."""
 PREDICTED = "the predicted one"
 
 CONSTRAINTS: dict[Any, Any] = {
@@ -55,7 +60,7 @@ def main() -> None:
         _controls()
     session, playing = _follow_stream()
     with video:
-        playing = _stream(session, stop=playing and "live-outcome" in st.session_state)
+        playing = _stream(session, playing)
     st.session_state["live-playing"] = playing
     with camera:
         _snapshot(playing)
@@ -83,9 +88,14 @@ def _load() -> bool:
     return True
 
 
+def _video() -> str:
+    """The key of the component and of its state."""
+    return f"live-video-{st.session_state.get('live-components', 0)}"
+
+
 def _follow_stream() -> tuple[LiveSession | None, bool]:
     """The session that belongs to the state of the component: a new one for each START."""
-    state = getattr(st.session_state.get(VIDEO), "state", None)
+    state = getattr(st.session_state.get(_video()), "state", None)
     playing = state is not None and (state.playing or state.signalling)
     session: LiveSession | None = st.session_state.get("live-session")
     if playing and not st.session_state.get("live-playing"):
@@ -103,45 +113,64 @@ def _follow_stream() -> tuple[LiveSession | None, bool]:
     return session, playing
 
 
-def _stream(session: LiveSession | None, stop: bool) -> bool:
+def _stream(session: LiveSession | None, playing: bool) -> bool:
     """The component.
 
     Args:
         session: takes the frames.
-        stop: ask the browser to end the stream that it has.
+        playing: by the component's state before it is rendered.
 
     Returns:
         Whether a stream runs or comes about. The component forgets one that was left with its page;
         until it is rendered its state speaks of that one still.
     """
+    box, below = st.container(key="live-video-box"), st.container()
+    with below:  # the component must keep its place on the page
+        servers = _servers()
     try:
-        servers = live_shared.relays()
-    except (ConnectionError, ValueError):
-        st.info(
-            "The relay for live video could not be reached, so START may fail in some networks."
-        )
-        servers = []
-    with st.container(key="live-video-box"):
-        context = webrtc_streamer(
-            key=VIDEO,
-            mode=WebRtcMode.SENDRECV,
-            rtc_configuration={"iceServers": servers},
-            media_stream_constraints=CONSTRAINTS,
-            video_frame_callback=session.receive if session else _as_it_is,
-            on_video_ended=session.end if session else None,
-            async_processing=True,
-            sendback_audio=False,
-            desired_playing_state=False if stop else None,
-            media_toggle_controls=False,
-            video_html_attrs={
-                "autoPlay": True,
-                "controls": False,
-                "muted": True,
-                "style": {"width": "100%", "borderRadius": "8px"},
-            },
-            translations=WORDS,
-        )
+        with box:
+            context = webrtc_streamer(
+                key=_video(),
+                mode=WebRtcMode.SENDRECV,
+                rtc_configuration={"iceServers": servers},
+                media_stream_constraints=CONSTRAINTS,
+                video_frame_callback=session.receive if session else _as_it_is,
+                on_video_ended=session.end if session else None,
+                async_processing=True,
+                sendback_audio=False,
+                # Where there is a reason to end the browser is told to.
+                desired_playing_state=False
+                if playing and "live-outcome" in st.session_state
+                else None,
+                media_toggle_controls=False,
+                video_html_attrs={
+                    "autoPlay": True,
+                    "controls": False,
+                    "muted": True,
+                    "style": {"width": "100%", "borderRadius": "8px"},
+                },
+                translations=WORDS,
+            )
+    except Exception as error:  # no connection in ten seconds, mostly
+        if not playing:
+            raise
+        LOG.error("The video component failed: %s", type(error).__name__)
+        st.session_state["live-outcome"] = UNREACHABLE
+        # A new component: the old one would make the same offer again, and wait as long.
+        st.session_state["live-components"] = st.session_state.get("live-components", 0) + 1
+        st.rerun()
     return context.state.playing or context.state.signalling
+
+
+def _servers() -> list[dict[str, Any]]:
+    """The relays; where they cannot be had, what serves a direct connection."""
+    if time.monotonic() >= st.session_state.get("live-relays-after", 0.0):
+        try:
+            return live_shared.relays()
+        except (ConnectionError, ValueError):
+            st.session_state["live-relays-after"] = time.monotonic() + RETRY_SECONDS
+    st.info("The relay for live video could not be reached, so START may fail in some networks.")
+    return [{"urls": [STUN]}]
 
 
 def _as_it_is(frame: VideoFrame) -> VideoFrame:

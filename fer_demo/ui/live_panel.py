@@ -33,6 +33,13 @@ class Outcome:
     sentence: str
 
 
+UNREACHABLE = Outcome(
+    "unreachable",
+    "No video arrived. Most often a firewall or the network blocks it, and a relay (TURN) "
+    "would have to be set up on this server. Try another network, or take a snapshot here.",
+)
+
+
 def panel(session: LiveSession | None, playing: bool) -> None:
     """Everything beside the video; runs twice a second while the stream does."""
     outcome: Outcome | None = st.session_state.get("live-outcome")
@@ -70,11 +77,7 @@ def _verdict(session: LiveSession, status: Status) -> Outcome | None:
             "Press START to go on.",
         )
     if not status.frames and time.monotonic() - session.born > CONNECT_SECONDS:
-        return Outcome(
-            "unreachable",
-            "No video arrived. Most often a firewall or the network blocks it, and a relay (TURN) "
-            "would have to be set up on this server. Try another network, or take a snapshot here.",
-        )
+        return UNREACHABLE
     return None
 
 

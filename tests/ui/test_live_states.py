@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from fer_demo.bench.film import frame
 from fer_demo.live.places import Places
 from fer_demo.live.session import LiveSession
+from fer_demo.live.turn import STUN
 from fer_demo.ui import live_shared
 from tests.conftest import ROOT
 from tests.ui.conftest import TIMEOUT
@@ -37,11 +38,11 @@ class Component:
 
     def __call__(self, **told: Any) -> Component:
         self.told = told
-        if self.left:
+        if self.left or told["key"] not in st.session_state:
             self.state.playing = self.left = False
+        st.session_state[told["key"]] = self
         if self.fails and self.state.playing:
             raise self.fails
-        st.session_state[told["key"]] = self
         return self
 
 
@@ -127,3 +128,40 @@ def test_who_left_in_mid_stream_and_comes_back_late_reads_no_reason(
     assert "live-outcome" not in live.session_state
     before = session(live)
     assert session(press(live, component)) is not before
+
+
+def test_a_component_that_fails_is_a_connection_that_cannot_be_had(
+    live: AppTest, component: Component
+) -> None:
+    key = component.told["key"]
+    component.fails = TimeoutError("no answer in 10 seconds")
+    press(live, component)
+    assert not live.exception
+    assert status(live).startswith("**Cannot connect.** No video arrived.")
+    assert session(live).status().ended
+    assert live.get("camera_input")
+    # The component that made the offer is gone, and START works again.
+    assert component.told["key"] != key
+    component.fails = None
+    press(live, component)
+    assert status(live).startswith("**Connecting:**")
+
+
+def test_a_provider_that_is_silent_is_asked_once_a_minute_and_direct_connections_stay_possible(
+    live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def silent() -> list[dict[str, Any]]:
+        asked.append(True)
+        raise ConnectionError
+
+    monkeypatch.setattr(live_shared, "relays", silent)
+    for _ in range(3):
+        live.run()
+    assert len(asked) == 1
+    assert component.told["rtc_configuration"] == {"iceServers": [{"urls": [STUN]}]}
+    assert sum("relay" in info.value for info in live.info) == 1
+    live.session_state["live-relays-after"] -= 60
+    live.run()
+    assert len(asked) == 2
