@@ -241,22 +241,26 @@ def _controls() -> None:
 def _snapshot(playing: bool) -> None:
     """The way that needs no live connection; it opens by itself where that cannot be had."""
     if playing:
-        st.session_state["live-camera"] = False
+        st.session_state.pop("live-camera", None)
         return
-    outcome = st.session_state.get("live-outcome")
-    failed = outcome is not None and outcome.kind == "unreachable"
-    if not failed and not st.session_state.get("live-camera"):
-        st.button(
-            "Take a snapshot instead",
-            key="live-camera-button",
-            type="tertiary",
-            on_click=lambda: st.session_state.update({"live-camera": True}),
-        )
+    failed = st.session_state.get("live-outcome") == UNREACHABLE
+    opened = st.session_state.get("live-camera", failed)
+    st.button(
+        "Close the camera" if opened else "Take a snapshot instead",
+        key="live-camera-button",
+        type="tertiary",
+        on_click=lambda: st.session_state.update({"live-camera": not opened}),
+    )
+    if not opened:
         return
     file = st.camera_input("Snapshot", key="live-snapshot", resolution="720p")
     if file is not None:
         gallery().add_file(file.getvalue(), "snapshot.jpg")
         forget_upload(file.file_id)
+        # Who comes back opens the camera with a click, as before.
+        st.session_state.pop("live-camera", None)
+        if failed:
+            del st.session_state["live-outcome"]
         st.switch_page("fer_demo/ui/photo.py")
 
 

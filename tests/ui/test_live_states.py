@@ -18,7 +18,7 @@ from fer_demo.live.session import LiveSession
 from fer_demo.live.turn import STUN
 from fer_demo.ui import live_shared
 from tests.conftest import ROOT
-from tests.ui.conftest import TIMEOUT
+from tests.ui.conftest import TIMEOUT, example_png
 
 LIVE = "fer_demo/ui/live.py"
 PHOTO = "fer_demo/ui/photo.py"
@@ -165,3 +165,36 @@ def test_a_provider_that_is_silent_is_asked_once_a_minute_and_direct_connections
     live.session_state["live-relays-after"] -= 60
     live.run()
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("connects", [True, False])
+def test_the_camera_is_closed_after_a_snapshot_until_the_next_click(
+    live: AppTest, component: Component, connects: bool
+) -> None:
+    if connects:
+        live.button(key="live-camera-button").click().run()
+    else:
+        component.fails = TimeoutError()
+        press(live, component)
+    live.camera_input[0].set_value(("snap.jpg", example_png("one"), "image/jpeg")).run()
+    assert not live.exception
+    assert live.session_state["gallery"].pictures
+    live.switch_page(LIVE).run()
+    assert not live.get("camera_input")
+    assert not status(live).startswith("**Cannot")
+
+
+@pytest.mark.parametrize("connects", [True, False])
+def test_the_camera_can_be_closed_again(
+    live: AppTest, component: Component, connects: bool
+) -> None:
+    if connects:
+        live.button(key="live-camera-button").click().run()
+    else:
+        component.fails = TimeoutError()
+        press(live, component)
+    assert live.get("camera_input")
+    assert live.button(key="live-camera-button").label == "Close the camera"
+    live.button(key="live-camera-button").click().run()
+    assert not live.get("camera_input")
+    assert live.button(key="live-camera-button").label == "Take a snapshot instead"
