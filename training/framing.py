@@ -128,15 +128,17 @@ def enlarged(pixels: NDArray[np.uint8]) -> Photo:
     return Photo(np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB), np.uint8))
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.framing", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--detector", type=Path, required=True)
     parser.add_argument("--images", type=int, default=7000)
     parser.add_argument("--weights", type=Path)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     try:
+        if not given.detector.is_file():
+            raise DataError(f"{given.detector}: there is no such detector file.")
         detector = YuNet(given.detector)
         if given.weights:
             print(cost_of_detection(given.data, given.weights, detector))

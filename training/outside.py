@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from skimage import data as skimage_data
 
 from fer_demo.classifier import Classifier, load_classifier
+from fer_demo.errors import FerDemoError
 from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.pipeline import analyse
 from fer_demo.settings import Settings
@@ -237,8 +238,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, required=True, metavar="OUT")
     parser.add_argument("--images", type=int, default=200)
     given = parser.parse_args(arguments)
-    settings = Settings.from_environment()
     try:
+        settings = Settings.from_environment()
         weights = verified_folder(given.weights)
         classifier = load_classifier(weights, settings)
         detector = load_detector(settings)
@@ -255,7 +256,7 @@ def main(arguments: list[str] | None = None) -> int:
         }
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(document, indent=1) + "\n")
-    except (DataError, FolderError, OSError) as error:
+    except (DataError, FolderError, FerDemoError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(summary(document))

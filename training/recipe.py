@@ -90,6 +90,8 @@ class Recipe:
             raise RecipeError("epochs, batch_size and input_size must be at least 1.")
         if not 0 <= self.teacher_weight <= 1 or self.teacher_temperature <= 0:
             raise RecipeError("teacher_weight is in [0, 1], teacher_temperature above 0.")
+        if self.output_stride not in (8, 16, 32):
+            raise RecipeError(f"output_stride is 8, 16 or 32, not {self.output_stride}.")
         if self.decay_epochs > self.epochs:
             raise RecipeError("decay_epochs must not exceed epochs.")
         if [e for e, _ in self.progressive] != sorted(e for e, _ in self.progressive):

@@ -30,6 +30,15 @@ def test_drawn_faces_and_things_differ_from_one_to_the_next() -> None:
         assert not np.array_equal(one, other)
 
 
+def test_a_wrong_setting_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FER_THREADS", "x")
+    given = ["--weights", str(tmp_path), "--data", str(tmp_path), "--json", str(tmp_path / "o")]
+    assert outside.main(given) == 1
+    assert "FER_THREADS" in capsys.readouterr().err
+
+
 def test_the_command_measures_every_kind(tmp_path: Path, tiny_data: Path) -> None:
     weights = write_weights_folder(tmp_path / "tiny", "test_resnet", 96)
     out = tmp_path / "outside.json"

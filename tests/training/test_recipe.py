@@ -40,6 +40,7 @@ def test_progressive_sizes() -> None:
         ('architecture = "a"\nepochs = 0', "must be at least 1"),
         ('architecture = "a"\nepochs = 2\ndecay_epochs = 3', "must not exceed epochs"),
         ('architecture = "a"\ninit = "lucky"', 'init is "scratch", "imagenet" or'),
+        ('architecture = "a"\noutput_stride = 12', "output_stride is 8, 16 or 32, not 12"),
         ('architecture = "a"\nprecision = "int4"', 'precision is "auto"'),
         ('architecture = "a"\nprogressive = [[4, 96], [0, 64]]', "in the order of epochs"),
         ("architecture =", "is not valid TOML"),
