@@ -104,6 +104,34 @@ def read_split(data: Path, split: str, labels: Mapping[str, str] | None = None) 
     return _read_folder_split(data, split, labels)
 
 
+def read_train_and_valid(data: Path) -> tuple[LabelledFaces, LabelledFaces]:
+    """What a run trains on, and PublicTest, on which it is watched.
+
+    Raises:
+        DataError: nothing usable is there, or the two would be the same pictures.
+    """
+    train = read_split(data, "train")
+    if is_one_set(data):
+        raise DataError(f"{data} is one set: training needs train and test apart.")
+    return train, read_split(data, "public_test")
+
+
+def is_one_set(data: Path) -> bool:
+    """Whether `read_split` reads it whole, whichever split is asked for."""
+    if not data.is_dir():
+        return data.suffix == ".parquet"
+    if any(data.glob("*.parquet")) or (data / "fer2013.csv").is_file():
+        return False
+    return not any((data / name).is_dir() for name in ("train", "test", "validation"))
+
+
+def split_name(data: Path, split: str) -> str:
+    """What records call the images that `read_split` gives: one set bears its own name."""
+    if not is_one_set(data):
+        return split
+    return next((name for name in SPLITS if data.name.startswith(name)), data.name)
+
+
 def _check_count(faces: LabelledFaces, data: Path, split: str) -> LabelledFaces:
     official = OFFICIAL_COUNTS[split]
     if len(faces) == official:
@@ -178,16 +206,19 @@ def read_csv(file: Path, split: str, labels: Mapping[str, str] | None = None) ->
 
 def _csv_rows(file: Path, wanted: tuple[str, ...]) -> Iterator[dict[str, str]]:
     with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        # One copy in circulation writes " Usage" and " pixels".
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        missing = [name for name in wanted if name not in reader.fieldnames]
-        if missing:
-            raise DataError(f"{file} has no column {missing[0]}.")
-        for row, line in enumerate(reader):
-            if any(line[name] is None for name in wanted):
-                raise DataError(f"{file}, row {row}: the line is cut short.")
-            yield line
+        try:
+            reader = csv.DictReader(stream)
+            # One copy in circulation writes " Usage" and " pixels".
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            missing = [name for name in wanted if name not in reader.fieldnames]
+            if missing:
+                raise DataError(f"{file} has no column {missing[0]}.")
+            for row, line in enumerate(reader):
+                if any(line[name] is None for name in wanted):
+                    raise DataError(f"{file}, row {row}: the line is cut short.")
+                yield line
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{file} is not a CSV file in UTF-8 ({error}).") from None
 
 
 def _read_votes(file: Path, usages: list[str]) -> NDArray[np.uint8]:

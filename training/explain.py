@@ -30,11 +30,12 @@ from fer_demo.classifier import (
     load_network,
     torch_engine,
 )
+from fer_demo.errors import FerDemoError
 from fer_demo.saliency import GradientMaps, enlarged, grey_crops, occlusion
 from fer_demo.settings import Settings
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Crops
 from fer_demo.weights import WeightsFolder
-from training.data import DataError, read_split
+from training.data import DataError, read_split, split_name
 from training.faithfulness import (
     BLUR,
     ROAD_SHARES,
@@ -258,11 +259,12 @@ def main(arguments: list[str] | None = None) -> int:
         faces = read_split(given.data, "public_test")
         count = min(given.images, len(faces))
         chosen = np.random.default_rng(0).choice(len(faces), count, replace=False)
-        document = {"data": given.data.name, "split": "public_test"}
+        split = split_name(given.data, "public_test")
+        document = {"data": given.data.name, "split": split}
         document |= explain(weights, faces.grey[np.sort(chosen)])
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(document, indent=1) + "\n")
-    except (DataError, FolderError, OSError) as error:
+    except (DataError, FolderError, FerDemoError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(summary(document))

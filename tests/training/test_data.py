@@ -11,7 +11,7 @@ import pytest
 
 from fer_demo.types import EXPRESSIONS
 from tests.training.conftest import tiny_faces, write_parquet
-from training.data import DataError, LabelledFaces, read_split
+from training.data import DataError, LabelledFaces, read_split, split_name
 from training.votes import FERPLUS_COLUMNS, ferplus7_label, ferplus8_label, is_tie
 
 
@@ -119,6 +119,30 @@ def test_a_spoiled_csv_is_named_with_its_row(spoil, sentence: str, tmp_path: Pat
     with pytest.raises(DataError, match=sentence) as error:
         read_split(tmp_path, "train")
     assert "fer2013" in str(error.value)
+
+
+def test_a_csv_in_another_encoding_is_named(tmp_path: Path) -> None:
+    write_csv(tmp_path, {"Training": tiny_faces(7)})
+    path = tmp_path / "fer2013.csv"
+    path.write_bytes(path.read_bytes() + "é".encode("latin-1"))
+    with pytest.raises(DataError, match=r"fer2013.csv is not a CSV file in UTF-8"):
+        read_split(tmp_path, "train")
+
+
+def test_one_set_bears_its_own_name_and_a_split_bears_the_splits(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "rafdb", ["happy"], 1)
+    write_pictures(tmp_path / "copy/train", ["happy"], 1)
+    (tmp_path / "shards").mkdir()
+    for name in ("train-00000-of-00002", "affectnet"):
+        write_parquet(tmp_path / "shards" / f"{name}.parquet", tiny_faces(7))
+    for data, name in (
+        ("rafdb", "rafdb"),
+        ("shards/affectnet.parquet", "affectnet.parquet"),
+        ("shards/train-00000-of-00002.parquet", "train"),
+        ("shards", "public_test"),
+        ("copy", "public_test"),
+    ):
+        assert split_name(tmp_path / data, "public_test") == name
 
 
 def test_votes_that_belong_to_other_rows(tmp_path: Path) -> None:

@@ -144,6 +144,19 @@ def test_the_command_measures_every_method(tmp_path: Path, tiny_data: Path) -> N
     assert stages[-1] == "conv1"
 
 
+def test_a_wrong_setting_is_a_sentence(
+    tmp_path: Path,
+    tiny_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    weights = write_weights_folder(tmp_path / "tiny", "test_resnet", 96)
+    monkeypatch.setenv("FER_THREADS", "x")
+    arguments = ["--weights", str(weights), "--data", str(tiny_data), "--json", "x.json"]
+    assert explain.main(arguments) == 1
+    assert "FER_THREADS" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_not_ours_is_refused_in_a_sentence(
     tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
