@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS7_HEAD
 from training.data import DataError, LabelledFaces, read_split
-from training.duplicates import duplicate_groups, seen_in
+from training.duplicates import duplicate_groups, fit_for_selection
 from training.evaluate import Model, Network
 from training.folder import FolderError, fold_temperature, read_config, read_state, write_folder
 from training.metrics import (
@@ -159,11 +159,10 @@ def unseen(faces: LabelledFaces, train: LabelledFaces) -> LabelledFaces:
     Raises:
         DataError: models may not be calibrated on this data.
     """
-    if not faces.for_selection:
-        raise DataError(faces.caution)
-    if faces.votes is None:
+    kept = fit_for_selection(faces, train)
+    if kept.votes is None:
         raise DataError("Calibration needs FER+ votes: the app's confidence is about them.")
-    return faces[~seen_in(faces.grey, train.grey)]
+    return kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from training.data import DataError, LabelledFaces
+
 SAME = 0.98
 CHUNK = 2048
 
@@ -39,6 +41,20 @@ def seen_in(
     seen = np.zeros(len(test), bool)
     seen[correlated_pairs(test, train, threshold)[:, 0]] = True
     return seen
+
+
+def fit_for_selection(faces: LabelledFaces, train: LabelledFaces) -> LabelledFaces:
+    """The faces by which models may be chosen and calibrated: those in no training file.
+
+    Raises:
+        DataError: nothing may be chosen by this data, or all of it is in a training file.
+    """
+    if not faces.for_selection:
+        raise DataError(faces.caution)
+    kept = faces[~seen_in(faces.grey, train.grey)]
+    if not len(kept):
+        raise DataError("Every image is in the training data.")
+    return kept
 
 
 def duplicate_groups(grey: NDArray[np.uint8], threshold: float = SAME) -> NDArray[np.int64]:

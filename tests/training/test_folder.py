@@ -140,6 +140,8 @@ def test_calibration_refuses_data_that_selects_nothing(weights: Path) -> None:
         calibrate.calibrate(weights, faces, tiny_faces(7))
     with pytest.raises(DataError, match="needs FER"):
         calibrate.calibrate(weights, replace(tiny_faces(20), votes=None), tiny_faces(7))
+    with pytest.raises(DataError, match="Every image is in the training data"):
+        calibrate.calibrate(weights, tiny_faces(20), tiny_faces(20))
 
 
 def test_threshold_is_the_lowest_that_keeps_the_promise() -> None:
