@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from fer_demo.ensemble import ENSEMBLE, read_joint, together
+from fer_demo.errors import FerDemoError
 from fer_demo.faces import load_detector
 from fer_demo.settings import Settings
 from fer_demo.types import (
@@ -36,7 +37,7 @@ from fer_demo.types import (
     FERPLUS_HEAD,
 )
 from training.corruptions import CORRUPTIONS, corrupt
-from training.data import SPLITS, DataError, LabelledFaces, read_split
+from training.data import SPLITS, DataError, LabelledFaces, read_split, split_name
 from training.duplicates import duplicate_groups, seen_in
 from training.errors import write_sheets
 from training.folder import FolderError, load_network, weights_sha256
@@ -61,11 +62,12 @@ def protocols(faces: LabelledFaces) -> dict[str, Protocol]:
     """The protocols that a set's labels allow, by name."""
     found = {"fer2013": Protocol(FER2013_HEAD, EXPRESSIONS, faces.label)}
     if faces.votes is None:
-        return found | {"given7": Protocol(FERPLUS7_HEAD, EXPRESSIONS, faces.label)}
-    return found | {
-        "ferplus8": Protocol(FERPLUS_HEAD, FERPLUS_EXPRESSIONS, ferplus8_label(faces.votes)),
-        "ferplus7": Protocol(FERPLUS7_HEAD, EXPRESSIONS, ferplus7_label(faces.votes)),
-    }
+        found["given7"] = Protocol(FERPLUS7_HEAD, EXPRESSIONS, faces.label)
+    else:
+        label8, label7 = ferplus8_label(faces.votes), ferplus7_label(faces.votes)
+        found["ferplus8"] = Protocol(FERPLUS_HEAD, FERPLUS_EXPRESSIONS, label8)
+        found["ferplus7"] = Protocol(FERPLUS7_HEAD, EXPRESSIONS, label7)
+    return {name: protocol for name, protocol in found.items() if (protocol.label >= 0).any()}
 
 
 class Network:
@@ -133,30 +135,38 @@ def measure(
 
     Args:
         tta: average the logits with those of the mirrored crop.
-        unseen: (N,) which images are in no training file; they are reported apart.
-        corruptions: also measure accuracy under each corruption at each level.
+        unseen: (N,) which images are in no training file; they are reported apart, if there are
+            any.
+        corruptions: also measure accuracy under each corruption at each level, and its mean over
+            them all relative to that on the clean images.
     """
     held = protocols(faces)
     rows = [protocol.rows for protocol in held.values()]
     logits = dict(zip(held, model.logits(faces.grey, rows, flip=tta), strict=True))
     groups = duplicate_groups(faces.grey)
-    every = np.ones(len(faces), bool)
     results: dict[str, Any] = {}
+    reports: list[tuple[str, NDArray[np.bool_], dict[str, Any]]] = []  # of which images
     for name, protocol in held.items():
-        results[name] = _report(name, protocol, logits[name], faces, groups, every, model)
-        if unseen is not None:
-            results[name]["unseen"] = _report(
-                name, protocol, logits[name], faces, groups, unseen, model
-            )
+        kept = protocol.label >= 0
+        results[name] = _report(name, protocol, logits[name], faces, groups, kept, model)
+        reports.append((name, kept, results[name]))
+        if unseen is not None and (kept & unseen).any():
+            kept = kept & unseen
+            apart = _report(name, protocol, logits[name], faces, groups, kept, model)
+            results[name]["unseen"] = apart
+            reports.append((name, kept, apart))
     if corruptions:
         for kind in CORRUPTIONS:
             for level in (1, 2, 3):
-                spoiled = model.logits(corrupt(faces.grey, kind, level), rows, flip=tta)
-                for (name, protocol), answer in zip(held.items(), spoiled, strict=True):
-                    kept = protocol.label >= 0
-                    right = answer.argmax(1)[kept] == protocol.label[kept]
-                    table = results[name].setdefault("corruptions", {})
+                asked = model.logits(corrupt(faces.grey, kind, level), rows, flip=tta)
+                spoiled = dict(zip(held, asked, strict=True))
+                for name, kept, report in reports:
+                    right = (spoiled[name].argmax(1) == held[name].label)[kept]
+                    table = report.setdefault("corruptions", {})
                     table.setdefault(kind, []).append(round(float(right.mean()), 5))
+        for _, _, report in reports:
+            mean, clean = float(np.mean(list(report["corruptions"].values()))), report["accuracy"]
+            report["corruptions_relative"] = round(mean / clean, 5) if clean else None
     return results, logits
 
 
@@ -166,10 +176,9 @@ def _report(
     logits: NDArray[np.float32],
     faces: LabelledFaces,
     groups: NDArray[np.int64],
-    among: NDArray[np.bool_],
+    kept: NDArray[np.bool_],
     model: Model,
 ) -> dict[str, Any]:
-    kept = (protocol.label >= 0) & among
     x, label = logits[kept], protocol.label[kept]
     _, group = np.unique(groups[kept], return_inverse=True)
     report = head_report(x, label, protocol.names, group)
@@ -181,26 +190,47 @@ def _report(
         if name == "ferplus7":
             clear = ~is_tie(faces.votes[kept])
             right = (x.argmax(1) == label)[clear]
-            report["without_ties"] = {
-                "n": int(clear.sum()),
-                "accuracy": round(float(right.mean()), 5),
-            }
+            if len(right):
+                accuracy = round(float(right.mean()), 5)
+                report["without_ties"] = {"n": len(right), "accuracy": accuracy}
     return report
 
 
 def summary(results: dict[str, Any]) -> str:
     """A few lines for people: percent, on the whole set and on its unseen part."""
+    further = []
     lines = [f"{'':24}{'n':>6} {'accuracy':>14} {'macro F1':>9} {'NLL':>7} {'ECE':>6}"]
     for model, heads in results.items():
         for head, whole in heads.items():
             for part, r in (("", whole), (" unseen", whole.get("unseen"))):
-                if r is not None:
-                    lines.append(
-                        f"{model + ' ' + head + part:24}{r['n']:6} "
-                        f"{100 * r['accuracy']:6.2f} ± {100 * r['standard_error']:4.2f} "
-                        f"{100 * r['macro_f1']:9.2f} {r['nll']:7.4f} {100 * r['ece']:5.2f} %"
-                    )
-    return "\n".join(lines)
+                if r is None:
+                    continue
+                title = f"{model} {head}{part}"
+                lines.append(
+                    f"{title:24}{r['n']:6} "
+                    f"{100 * r['accuracy']:6.2f} ± {100 * r['standard_error']:4.2f} "
+                    f"{100 * r['macro_f1']:9.2f} {r['nll']:7.4f} {100 * r['ece']:5.2f} %"
+                )
+                further += _robustness(title, r)
+    return "\n".join(lines + further)
+
+
+def _robustness(title: str, report: dict[str, Any]) -> list[str]:
+    """Lines on spoiled and on turned faces, where these were measured."""
+    lines = []
+    if report.get("corruptions_relative") is not None:
+        mean = 100 * np.mean(list(report["corruptions"].values()))
+        share = 100 * report["corruptions_relative"]
+        lines.append(
+            f"{title}: {mean:.2f} % over the corruptions, {share:.1f} % of that on clean images"
+        )
+    if "pose" in report:
+        pose = report["pose"]
+        bins = [(f"{by} {name}", b) for by in ("yaw", "size") for name, b in pose[by].items()]
+        for name, found in (*bins, ("no face found", pose["no face found"])):
+            accuracy = "–" if found["n"] == 0 else f"{100 * found['accuracy']:.2f} %"
+            lines.append(f"{title}, {name}: {accuracy} of {found['n']}")
+    return lines
 
 
 def parse_labels(pairs: list[str]) -> dict[str, str]:
@@ -218,6 +248,8 @@ def parse_labels(pairs: list[str]) -> dict[str, str]:
 def evaluate(given: argparse.Namespace) -> dict[str, Any]:
     """Everything the command line asks for, as the JSON document."""
     faces = read_split(given.data, given.split, parse_labels(given.labels))
+    if not len(faces):
+        raise DataError(f"No picture of {given.data} is left: --labels skips them all.")
     if faces.caution:
         print(faces.caution, file=sys.stderr)
     unseen = None
@@ -231,7 +263,7 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
         models.append(Model(ENSEMBLE, list(networks.values())))
     document: dict[str, Any] = {
         "data": given.data.name,
-        "split": given.split,
+        "split": split_name(given.data, given.split),
         "n": len(faces),
         "tta": given.tta,
         "caution": faces.caution,
@@ -250,10 +282,12 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
             document["weights"][model.name] = weights_sha256(model.networks[0].folder)
         # The head that the app shows.
         shown, protocol = list(protocols(faces).items())[-1]
-        kept = protocol.label >= 0
         if pose is not None:
-            right = (logits[shown].argmax(1) == protocol.label)[kept]
-            results[shown]["pose"] = accuracy_by_pose(pose[0][kept], pose[1][kept], right)
+            right, kept = logits[shown].argmax(1) == protocol.label, protocol.label >= 0
+            results[shown]["pose"] = accuracy_by_pose(pose[0][kept], pose[1][kept], right[kept])
+            if unseen is not None and (apart := kept & unseen).any():
+                found = accuracy_by_pose(pose[0][apart], pose[1][apart], right[apart])
+                results[shown]["unseen"]["pose"] = found
         if given.errors is not None:
             write_sheets(given.errors / model.name, faces, logits[shown], protocol.label)
     return document
@@ -279,7 +313,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.json is not None:
             given.json.parent.mkdir(parents=True, exist_ok=True)
             given.json.write_text(json.dumps(document, indent=1) + "\n")
-    except (DataError, FolderError, OSError) as error:
+    except (DataError, FolderError, FerDemoError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(summary(document["results"]))

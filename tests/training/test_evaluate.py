@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_demo import faces as detection
+from fer_demo.errors import ModelUnavailable
 from fer_demo.faces import YuNet
 from tests.training.conftest import tiny_faces, write_parquet
 from training import evaluate, export
@@ -21,6 +23,16 @@ def weights(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("one", "two"):
         export.export(tiny_run, folder / name)
     return folder
+
+
+@pytest.fixture
+def no_yunet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The detector's file can be had from nowhere."""
+
+    def refuse(*_: object) -> Path:
+        raise ModelUnavailable("the Hub could not be reached.")
+
+    monkeypatch.setattr(detection, "detector_file", refuse)
 
 
 def run(out: Path, *arguments: str) -> dict:
@@ -41,12 +53,15 @@ def test_a_rerun_gives_the_same_document(
     assert "one ferplus7 unseen" in told
 
 
-def test_the_document(weights: Path, tiny_data: Path, tmp_path: Path) -> None:
+def test_the_document(
+    weights: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--weights", str(weights / "one"), "--weights", str(weights / "two"), "--tta"]
     arguments += ["--data", str(tiny_data / "public_test.parquet"), "--corruptions"]
     arguments += ["--seen-in", str(tiny_data), "--errors", str(tmp_path / "errors")]
     document = run(tmp_path / "o.json", *arguments)
     assert (document["data"], document["n"], document["tta"]) == ("public_test.parquet", 35, True)
+    assert document["split"] == "public_test"
     assert list(document["results"]) == ["one", "two", "ensemble"]
     for heads in document["results"].values():
         assert list(heads) == ["fer2013", "ferplus8", "ferplus7"]
@@ -62,9 +77,11 @@ def test_the_document(weights: Path, tiny_data: Path, tmp_path: Path) -> None:
             k = 8 if head == "ferplus8" else 7
             assert np.array(whole["confusion"]).shape == (k, k)
             assert np.array(whole["confusion"]).sum() == 35
-            assert {name: len(v) for name, v in whole["corruptions"].items()} == dict.fromkeys(
-                CORRUPTIONS, 3
-            )
+            for part in (whole, unseen):
+                levels = {name: len(shares) for name, shares in part["corruptions"].items()}
+                assert levels == dict.fromkeys(CORRUPTIONS, 3)
+                relative = np.mean(list(part["corruptions"].values())) / part["accuracy"]
+                assert part["corruptions_relative"] == pytest.approx(relative, abs=1e-5)
     one, both = document["results"]["one"], document["results"]["ensemble"]
     assert both["fer2013"]["accuracy"] == one["fer2013"]["accuracy"]  # the same network twice
     assert "ece_raw" in one["ferplus7"]
@@ -72,6 +89,13 @@ def test_the_document(weights: Path, tiny_data: Path, tmp_path: Path) -> None:
     assert both["ferplus7"]["ece_raw"] == both["ferplus7"]["ece"]
     assert list(document["weights"]) == ["one", "two"]
     assert one["ferplus7"]["without_ties"]["n"] == 35
+    told = capsys.readouterr().out
+    for title, part in (("", one["ferplus7"]), (" unseen", one["ferplus7"]["unseen"])):
+        share = f"{100 * part['corruptions_relative']:.1f} % of that on clean images"
+        assert any(
+            line.startswith(f"one ferplus7{title}:") and line.endswith(share)
+            for line in told.splitlines()
+        )
     sheets = list((tmp_path / "errors/one").glob("*_as_*.png"))
     wrong = np.array(one["ferplus7"]["confusion"])
     assert len(sheets) == (wrong - np.diag(np.diag(wrong)) > 0).sum()
@@ -82,9 +106,75 @@ def test_a_set_without_votes(weights: Path, tmp_path: Path) -> None:
     faces = tiny_faces(35)
     write_parquet(tmp_path / "set.parquet", LabelledFaces(faces.grey, faces.label, None))
     arguments = ["--weights", str(weights / "one"), "--data", str(tmp_path / "set.parquet")]
-    heads = run(tmp_path / "o.json", *arguments)["results"]["one"]
+    document = run(tmp_path / "o.json", *arguments)
+    assert document["split"] == "set.parquet"  # not a split of FER2013
+    heads = document["results"]["one"]
     assert list(heads) == ["fer2013", "given7"]
     assert "entropy_correlation" not in heads["given7"]
+
+
+def test_where_every_picture_was_trained_on_nothing_is_called_unseen(
+    weights: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    arguments = ["--weights", str(weights / "one"), "--data", str(tiny_data), "--split", "train"]
+    heads = run(tmp_path / "o.json", *arguments, "--seen-in", str(tiny_data))["results"]["one"]
+    assert [(head["n"], "unseen" in head) for head in heads.values()] == [(64, False)] * 3
+
+
+def test_a_protocol_that_labels_no_picture_is_left_out(weights: Path, tmp_path: Path) -> None:
+    faces = tiny_faces(35)
+    faces.votes[:] = [5, 5, 0, 0, 0, 0, 0, 0, 0, 0]  # neutral as often as happy
+    write_parquet(tmp_path / "tied.parquet", faces)
+    arguments = ["--weights", str(weights / "one"), "--data", str(tmp_path / "tied.parquet")]
+    heads = run(tmp_path / "o.json", *arguments)["results"]["one"]
+    assert list(heads) == ["fer2013", "ferplus7"]
+    assert "without_ties" not in heads["ferplus7"]
+
+
+def test_pose_needs_the_better_detector(
+    weights: Path, tiny_data: Path, no_yunet: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--weights", str(weights / "one"), "--data", str(tiny_data), "--by-pose"]
+    assert evaluate.main(arguments) == 1
+    assert "Pose needs the landmarks of the better face detector" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_a_sentence(
+    weights: Path,
+    tiny_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FER_THREADS", "x")
+    arguments = ["--weights", str(weights / "one"), "--data", str(tiny_data), "--by-pose"]
+    assert evaluate.main(arguments) == 1
+    assert "FER_THREADS" in capsys.readouterr().err
+
+
+def test_accuracy_by_pose_is_told_of_all_pictures_and_of_the_unseen(
+    weights: Path,
+    fer2013: Path,
+    yunet_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(detection, "detector_file", lambda *_: yunet_file)
+    faces = read_split(fer2013, "public_test")[:60]
+    (tmp_path / "seen").mkdir()
+    write_parquet(tmp_path / "public_test.parquet", faces)
+    write_parquet(tmp_path / "seen/train.parquet", faces[:20])
+    arguments = ["--weights", str(weights / "one"), "--data", str(tmp_path / "public_test.parquet")]
+    arguments += ["--by-pose", "--seen-in", str(tmp_path / "seen")]
+    shown = run(tmp_path / "o.json", *arguments)["results"]["one"]["ferplus7"]
+    for part in (shown, shown["unseen"]):
+        yaw = [entry["n"] for entry in part["pose"]["yaw"].values()]
+        assert sum(yaw) + part["pose"]["no face found"]["n"] == part["n"]
+        assert sum(yaw) > 0.8 * part["n"]
+    told = capsys.readouterr().out
+    n = shown["pose"]["yaw"]["below 0.1"]["n"]
+    assert f"of {n}\n" in told[told.index("one ferplus7, yaw below 0.1: ") :]
+    assert "one ferplus7 unseen, size 21 and more: " in told
 
 
 def test_refusals(
@@ -96,6 +186,10 @@ def test_refusals(
         (["--weights", str(tmp_path), "--data", str(tiny_data)], "is not a weights folder"),
         ([*one, *one, "--data", str(tiny_data)], "have one name"),
         ([*one, "--data", str(tiny_data), "--labels", "joy"], "takes NAME=EXPRESSION, not joy"),
+        (
+            [*one, "--data", str(tiny_data), "--labels", *(f"{k}=skip" for k in range(7))],
+            "--labels skips them all",
+        ),
     ):
         assert evaluate.main(arguments) == 1
         assert sentence in capsys.readouterr().err
