@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_demo.errors import FerDemoError
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.data import DataError, LabelledFaces, read_split
 from training.evaluate import Model, Network
@@ -77,7 +79,7 @@ def read_targets(path: Path, faces: LabelledFaces) -> Targets:
                 str(file["pixels"]),
                 tuple(map(str, file["teachers"])),
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} holds no teachers' targets: {error}.") from None
     if targets.pixels != _fingerprint(faces) or targets.logits.shape != (len(faces), NUM_LOGITS):
         raise DataError(
@@ -102,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         targets = teach(given.weights, read_split(given.data, "train"))
         write_targets(targets, given.out)
-    except (DataError, FolderError, OSError) as error:
+    except (DataError, FolderError, FerDemoError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{given.out}: {len(targets.logits):,} pictures, taught by {', '.join(targets.teachers)}")

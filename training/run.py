@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2, list_optimizers
 from timm.utils import ModelEmaV3
 from torch import nn
 
@@ -20,7 +21,7 @@ from training.curves import draw_curves
 from training.data import LabelledFaces
 from training.depthwise import use_float32_gradients
 from training.distill import Targets
-from training.folder import named_weights, trainable_state
+from training.folder import named_weights, read_config, trainable_state
 from training.muon import orthogonalise_in_float32
 from training.objective import (
     bf16_in_hardware,
@@ -35,6 +36,28 @@ from training.predict import predict_logits
 from training.recipe import Recipe, RecipeError, as_dict
 from training.stop import TrainingStopped
 from training.votes import ferplus8_label
+
+
+def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What `Run.save` wrote.
+
+    Raises:
+        TrainingStopped: the file is damaged, or is no checkpoint.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        recipe_of(state)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError) as error:
+        raise TrainingStopped(
+            f"{path} is not a checkpoint of a run, or is damaged ({type(error).__name__}): start "
+            "anew in another --out."
+        ) from None
+    return state
+
+
+def recipe_of(state: dict[str, Any]) -> Recipe:
+    """The settings that a checkpoint's run was made with."""
+    return Recipe(**state["recipe"])
 
 
 class Run:
@@ -60,17 +83,25 @@ class Run:
         pretrained = recipe.init == "imagenet" and not resumes
         network = create_network(recipe, pretrained=pretrained).to(device)
         network = network.to(memory_format=torch.channels_last)
-        self.began_from = ""
+        # What the weights were before this run: their card would tell of its last part alone.
+        self.began_from, self.epochs_before = "", 0
+        self.teachers_before: list[str] = []
+        if recipe.init == "weights" and weights is not None:
+            before = read_config(weights)["fer_demo"].get("recipe", {})
+            self.epochs_before = before.get("epochs_done", 0)
+            self.teachers_before = before.get("teachers", [])
+            self.began_from = named_weights(weights)
         if recipe.init == "weights" and not resumes:
             if weights is None:
                 raise RecipeError("This recipe goes on from a weights folder: give --weights DIR.")
             network.load_state_dict(trainable_state(weights, recipe.architecture))
-            self.began_from = named_weights(weights)
         if bf16 and device.type == "cpu":
             use_float32_gradients(network)
         if device.type == "cpu" and not bf16_in_hardware():
             orthogonalise_in_float32()
         self.ema = ModelEmaV3(network, decay=recipe.ema_decay, use_warmup=True)
+        if recipe.optimizer not in list_optimizers():
+            raise RecipeError(f'timm has no optimizer "{recipe.optimizer}".')
         optimizer = create_optimizer_v2(
             network, recipe.optimizer, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
@@ -166,6 +197,8 @@ class Run:
             "recipe": as_dict(self.recipe),
             "teachers": list(self.teachers),
             "began_from": self.began_from,
+            "epochs_before": self.epochs_before,
+            "teachers_before": self.teachers_before,
             "step": self.step,
             "model": self.network.state_dict(),
             "ema": self.ema.module.state_dict(),
@@ -190,18 +223,31 @@ class Run:
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
             part.unlink(missing_ok=True)
             raise TrainingStopped(
-                f"The checkpoint {self.out / name} could not be written ({error}). "
-                "The one before it is intact: free some space and use --resume."
+                f"The checkpoint {self.out / name} could not be written ({error}).",
+                "The one before it is intact: free some space and use --resume.",
             ) from None
 
     def load(self, path: Path) -> None:
-        """Continue from a checkpoint that `save` wrote."""
-        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        """Continue from a checkpoint that `save` wrote.
+
+        Raises:
+            TrainingStopped: it cannot be read, or has other teachers or other first weights than
+                this run was given.
+        """
+        state = read_checkpoint(path, self.accelerator.device)
+        had, began_from = tuple(state.get("teachers", ())), state.get("began_from", "")
+        if had and self.teachers and had != self.teachers:
+            raise TrainingStopped("These targets are of other teachers than the run's.")
+        if self.began_from and self.began_from != began_from:
+            raise TrainingStopped(f"The run began with {began_from}, not with {self.began_from}.")
         self.network.load_state_dict(state["model"])
         self.ema.module.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.history = state["step"], state["history"]
-        self.began_from = state.get("began_from", "")
+        self.began_from = began_from
+        if "epochs_before" in state:  # not in the first checkpoints that were made
+            self.epochs_before = state["epochs_before"]
+            self.teachers_before = state["teachers_before"]
         if "loss_sum" in state:  # not in the first checkpoints that were made
             self.loss_sum, self.loss_steps = state["loss_sum"], state["loss_steps"]
 
@@ -220,6 +266,6 @@ class Run:
             draw_curves(self.history, self.out / "curves.png")
         except OSError as error:
             raise TrainingStopped(
-                f"The log in {self.out} could not be written ({error}). The last checkpoint is "
-                "intact: free some space and use --resume."
+                f"The log in {self.out} could not be written ({error}).",
+                "The last checkpoint is intact: free some space and use --resume.",
             ) from None

@@ -6,7 +6,18 @@ import signal
 
 
 class TrainingStopped(RuntimeError):
-    """Training cannot go on; the message is the sentence a person reads."""
+    """Training cannot go on; the message is what a person reads.
+
+    `advice` is the part of it on how `training.train` goes on, which other commands replace.
+    """
+
+    def __init__(self, happened: str, advice: str = ""):
+        super().__init__(f"{happened} {advice}".rstrip())
+        self.happened, self.advice = happened, advice
+
+
+class Diverged(TrainingStopped):
+    """The loss is not a number any more."""
 
 
 class Stop:

@@ -16,13 +16,14 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from training.data import DataError, read_split
+from training.data import DataError, read_train_and_valid
 from training.distill import read_targets
 from training.folder import FolderError
 from training.recipe import (
@@ -32,8 +33,8 @@ from training.recipe import (
     load_recipe,
     overrides_from,
 )
-from training.run import Run
-from training.stop import Stop, TrainingStopped
+from training.run import Run, read_checkpoint, recipe_of
+from training.stop import Diverged, Stop, TrainingStopped
 
 LOG_EVERY = 20
 
@@ -45,8 +46,9 @@ def fit(run: Run, stop: Stop) -> None:
     """Train to the end of the schedule, a checkpoint and a line in the log each epoch.
 
     Raises:
-        TrainingStopped: the loss is not a number, a checkpoint could not be written, or `stop`
-            was asked for; the last good checkpoint is intact and resumable.
+        Diverged: the loss is not a number.
+        TrainingStopped: that, a checkpoint could not be written, or `stop` was asked for; the
+            last good checkpoint is intact and resumable.
     """
     recipe, began, first = run.recipe, time.monotonic(), run.step
     alone = run.accelerator.num_processes == 1
@@ -63,7 +65,7 @@ def fit(run: Run, stop: Stop) -> None:
         if reports or stops:
             loss = run.mean_loss()
             if not math.isfinite(loss):
-                raise TrainingStopped(_diverged(run, loss))
+                raise _diverged(run, loss)
             rate = (run.step - first) * recipe.batch_size / (time.monotonic() - began)
             lr = run.optimizer.param_groups[0]["lr"]
             bar.set_postfix(loss=f"{loss:.4f}", lr=f"{lr:.1e}", images_s=f"{rate:.0f}")
@@ -89,32 +91,35 @@ def fit(run: Run, stop: Stop) -> None:
         if stops:
             run.save()
             raise TrainingStopped(
-                f"Stopped at step {run.step} of {run.total_steps}, saved in {run.out}. "
-                "Give the same command with --resume to continue."
+                f"Stopped at step {run.step} of {run.total_steps}, saved in {run.out}.",
+                "Give the same command with --resume to continue.",
             )
 
 
-def _diverged(run: Run, loss: float) -> str:
-    sentence = f"The loss became {loss} near step {run.step}. "
+def _diverged(run: Run, loss: float) -> Diverged:
+    happened = f"The loss became {loss} near step {run.step}."
     if (run.out / "last.pt").is_file():
-        return sentence + (
+        return Diverged(
+            happened,
             f"The last good checkpoint, {run.out / 'last.pt'}, is intact: give the same command "
-            "with --resume and a lower --learning-rate."
+            "with --resume and a lower --learning-rate.",
         )
-    return sentence + "There is no checkpoint yet: start again with a lower --learning-rate."
+    advice = "There is no checkpoint yet: start again with a lower --learning-rate."
+    return Diverged(happened, advice)
 
 
 def resume_point(run: Run) -> Path:
     """The checkpoint to continue from: the last, or for a longer schedule the one before decay.
 
     Raises:
-        TrainingStopped: there is none, or the recipe differs in more than its length.
+        TrainingStopped: there is none that can be read, or the recipe differs in more than its
+            length.
     """
     path = run.out / "last.pt"
     if not path.is_file():
         raise TrainingStopped(f"{run.out} holds no checkpoint to resume from.")
-    old = torch.load(path, map_location="cpu", weights_only=True)
-    recipe = Recipe(**old["recipe"])
+    old = read_checkpoint(path)
+    recipe = recipe_of(old)
     free = {name: getattr(run.recipe, name) for name in MAY_CHANGE}
     if replace(recipe, **free) != run.recipe:
         raise TrainingStopped(
@@ -132,6 +137,18 @@ def resume_point(run: Run) -> Path:
     return path
 
 
+def refuse_unused(recipes: Sequence[Recipe], targets: Path | None, weights: Path | None) -> None:
+    """A run that silently left out what it was given would be taken for another.
+
+    Raises:
+        RecipeError: none of the recipes uses the targets, or the weights.
+    """
+    if weights is not None and all(recipe.init != "weights" for recipe in recipes):
+        raise RecipeError("--weights begins a run only with --init weights.")
+    if targets is not None and all(recipe.teacher_weight == 0 for recipe in recipes):
+        raise RecipeError("--targets needs a teacher_weight above 0.")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
@@ -147,7 +164,8 @@ def main(arguments: list[str] | None = None) -> int:
     stop = Stop()
     try:
         recipe = load_recipe(given.recipe, overrides_from(given))
-        train, valid = read_split(given.data, "train"), read_split(given.data, "public_test")
+        refuse_unused([recipe], given.targets, given.weights)
+        train, valid = read_train_and_valid(given.data)
         given.out.mkdir(parents=True, exist_ok=True)
         targets = None if given.targets is None else read_targets(given.targets, train)
         run = Run(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import torch
 from scipy.special import softmax
 
 from tests.training.conftest import assert_same_weights, checkpoint, run_training, tiny_faces
-from training import distill, export
+from training import distill, evaluate, export
 from training.data import DataError, read_split
 from training.distill import read_targets
 from training.folder import read_config, weights_sha256
@@ -62,10 +64,27 @@ def test_targets_of_other_pictures_are_refused(targets_file: Path) -> None:
         read_targets(targets_file, tiny_faces(64, seed=9))
 
 
-def test_a_file_without_targets_is_refused(tmp_path: Path, tiny_data: Path) -> None:
-    (tmp_path / "t.npz").write_text("no")
-    with pytest.raises(DataError, match="holds no teachers' targets"):
-        read_targets(tmp_path / "t.npz", read_split(tiny_data, "train"))
+def test_a_file_without_targets_is_refused(
+    tmp_path: Path, tiny_data: Path, targets_file: Path
+) -> None:
+    whole = targets_file.read_bytes()
+    for content in (b"no", b"", whole[: len(whole) // 2]):
+        (tmp_path / "t.npz").write_bytes(content)
+        with pytest.raises(DataError, match="holds no teachers' targets"):
+            read_targets(tmp_path / "t.npz", read_split(tiny_data, "train"))
+
+
+def test_a_broken_file_of_the_ensemble_is_a_sentence(
+    tmp_path: Path, tiny_data: Path, targets_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(targets_file.parent / "tiny", tmp_path / name)
+    (tmp_path / "ensemble.json").write_text("{")
+    both = [*("--weights", str(tmp_path / "a")), *("--weights", str(tmp_path / "b"))]
+    given = [*both, "--data", str(tiny_data)]
+    for main, further in ((distill.main, ["--out", str(tmp_path / "t.npz")]), (evaluate.main, [])):
+        assert main([*given, *further]) == 1
+        assert "ensemble.json was not written by training.ensemble" in capsys.readouterr().err
 
 
 def test_a_student_learns_something_else_than_without_a_teacher(
@@ -96,6 +115,36 @@ def test_a_recipe_that_needs_a_teacher_says_how_to_make_one(
     assert run_training(recipe_file, tiny_data, tmp_path / "late", *with_targets, "--resume") == 0
     assert run_training(recipe_file, tiny_data, tmp_path / "whole", *with_targets) == 0
     assert_same_weights(tmp_path / "late", tmp_path / "whole")
+
+
+def test_targets_that_no_setting_uses_are_refused(
+    tmp_path: Path,
+    tiny_data: Path,
+    recipe_file: Path,
+    targets_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ("--targets", str(targets_file))
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *given) == 1
+    assert "--targets needs a teacher_weight above 0." in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_own_teachers_only(
+    tmp_path: Path,
+    tiny_data: Path,
+    recipe_file: Path,
+    targets_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = (*TAUGHT, "--targets", str(targets_file), "--decay-epochs", "0")
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *given, "--epochs", "1") == 0
+    own = read_targets(targets_file, read_split(tiny_data, "train"))
+    others = tmp_path / "others.npz"
+    distill.write_targets(replace(own, teachers=("another 0123456789ab",)), others)
+    longer = (*TAUGHT, "--decay-epochs", "0", "--resume", "--targets")
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *longer, str(others)) == 1
+    assert "These targets are of other teachers than the run's." in capsys.readouterr().err
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *longer, str(targets_file)) == 0
 
 
 def test_wrong_teacher_settings_are_refused(

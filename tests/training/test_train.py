@@ -123,6 +123,30 @@ def test_refusals_say_what_to_do(
     assert "holds no checkpoint to resume from" in capsys.readouterr().err
     assert run_training(recipe_file, tiny_data, tmp_path / "x", "--architecture", "resnet19") == 1
     assert 'timm has no architecture "resnet19"' in capsys.readouterr().err
+    assert run_training(recipe_file, tiny_data, tmp_path / "x", "--optimizer", "adamv") == 1
+    assert 'timm has no optimizer "adamv"' in capsys.readouterr().err
+
+
+def test_one_set_is_refused_since_it_would_be_trained_and_watched_on(
+    tiny_data: Path, recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tiny_data / "public_test.parquet"
+    assert run_training(recipe_file, file, tmp_path / "run") == 1
+    assert f"{file} is one set: training needs train and test apart." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kept", [0, 1000])  # bytes
+def test_a_cut_off_checkpoint_is_a_sentence(
+    kept: int,
+    tiny_run: Path,
+    tiny_data: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "last.pt").write_bytes((tiny_run / "last.pt").read_bytes()[:kept])
+    assert run_training(recipe_file, tiny_data, tmp_path, "--resume") == 1
+    assert "last.pt is not a checkpoint of a run, or is damaged" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_a_number_ends_with_a_sentence(
