@@ -8,6 +8,7 @@ Temperatures are 1 until `training.calibrate` has fitted them.
 from __future__ import annotations
 
 import argparse
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import timm
 import torch
 
 from fer_demo.types import NUM_LOGITS
+from training import baselines
 from training.folder import folder_config, half_weights, write_folder
 
 
@@ -35,8 +37,13 @@ def export(run: Path, to: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         recipe, state, step = (checkpoint[key] for key in ("recipe", "ema", "step"))
-    except (RuntimeError, EOFError, KeyError, OSError) as error:
+    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, OSError) as error:
         raise ExportError(f"{path} is not a checkpoint of a run: {error!r}.") from None
+    if recipe["architecture"] in baselines.__all__:
+        raise ExportError(
+            f"{run} cannot be exported: {recipe['architecture']} is a baseline, and the app's "
+            "networks are timm's own. training.sweep measures it as it is."
+        )
     if recipe.get("channels", 1) != 1 or recipe.get("pooling", "avg") != "avg":
         raise ExportError(
             f"{run} cannot be exported: the app's networks have one grey channel and average "
@@ -50,14 +57,15 @@ def export(run: Path, to: Path) -> dict[str, Any]:
     )
     network.load_state_dict(state)
     network.eval()
-    trained = {
-        **recipe,
-        "steps": step,
-        "epochs_done": checkpoint["history"][-1]["epoch"] if checkpoint["history"] else 0,
-    }
-    for origin in ("teachers", "began_from"):
-        if checkpoint.get(origin):
-            trained[origin] = checkpoint[origin]
+    # Of the weights, not of this run alone: it may have gone on from a folder (in the first
+    # checkpoints that did, what was before is not kept).
+    done = checkpoint["history"][-1]["epoch"] if checkpoint["history"] else 0
+    trained = {**recipe, "steps": step, "epochs_done": checkpoint.get("epochs_before", 0) + done}
+    teachers = [*checkpoint.get("teachers_before", ()), *checkpoint.get("teachers", ())]
+    if teachers:
+        trained["teachers"] = list(dict.fromkeys(teachers))
+    if checkpoint.get("began_from"):
+        trained["began_from"] = checkpoint["began_from"]
     config = folder_config(
         network, recipe["architecture"], recipe["input_size"], recipe["output_stride"], trained
     )

@@ -22,7 +22,7 @@ def test_each_baseline_takes_grey_pictures_and_gives_all_logits(path: Path) -> N
     assert network(torch.rand(2, 1, side, side)).shape == (2, 15)
 
 
-def test_a_baseline_without_the_second_head_learns_labels_only(
+def test_a_baseline_without_the_second_head_learns_labels_only_and_is_not_exported(
     tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ("--epochs", "2", "--batch-size", "16", "--precision", "fp32")
@@ -35,6 +35,8 @@ def test_a_baseline_without_the_second_head_learns_labels_only(
     rows = state["model"]["classifier.weight"], start.state_dict()["classifier.weight"]
     assert torch.equal(rows[0][7:], rows[1][7:])
     assert not torch.equal(rows[0][:7], rows[1][:7])
+    assert export.main(["--run", str(out), "--to", str(tmp_path / "weights")]) == 1
+    assert "cannot be exported: plain_cnn is a baseline" in capsys.readouterr().err
 
 
 def test_a_network_that_the_app_cannot_run_is_not_exported(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -51,10 +52,43 @@ def test_the_weights_that_a_run_began_with_are_kept_in_its_card_through_an_inter
     assert recipe["began_from"] == named_weights(calibrated)
 
 
+def test_a_card_tells_of_the_epochs_and_teachers_before_too(
+    calibrated: Path, tiny_data: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    taught = shutil.copytree(calibrated, tmp_path / "taught")
+    config = read_config(taught)
+    config["fer_demo"]["recipe"]["teachers"] = ["teacher 0123456789ab"]
+    (taught / "config.json").write_text(json.dumps(config))
+    out = tmp_path / "longer"
+    still = (*STILL, "--decay-epochs", "0")
+    assert run_training(recipe_file, tiny_data, out, "--weights", str(taught), *still) == 0
+    resumed = ("--resume", *still, "--epochs", "2")
+    assert run_training(recipe_file, tiny_data, out, *resumed) == 0
+    recipe = export(out, tmp_path / "weights")["fer_demo"]["recipe"]
+    assert recipe["epochs_done"] == 2 + 2
+    assert recipe["teachers"] == ["teacher 0123456789ab"]
+
+
+def test_a_run_from_before_epochs_were_kept_is_exported_and_learns_them_from_its_weights(
+    calibrated: Path, tiny_data: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "longer"
+    given = ("--weights", str(calibrated), *STILL)
+    assert run_training(recipe_file, tiny_data, out, *given, "--decay-epochs", "0") == 0
+    state = checkpoint(out)
+    del state["epochs_before"], state["teachers_before"]
+    torch.save(state, out / "last.pt")
+    assert export(out, tmp_path / "a")["fer_demo"]["recipe"]["epochs_done"] == 1
+    resumed = ("--resume", *given, "--decay-epochs", "0", "--epochs", "2")
+    assert run_training(recipe_file, tiny_data, out, *resumed) == 0
+    assert export(out, tmp_path / "b")["fer_demo"]["recipe"]["epochs_done"] == 2 + 2
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (("--init", "weights"), "give --weights DIR"),
+        (("--weights", "HERE"), "--weights begins a run only with --init weights."),
         (("--init", "weights", "--weights", "nowhere"), "nowhere is not a weights folder"),
         (
             ("--init", "weights", "--weights", "HERE", "--architecture", "resnet18"),
@@ -73,6 +107,21 @@ def test_weights_that_do_not_fit_are_a_sentence(
 ) -> None:
     here = [str(calibrated) if option == "HERE" else option for option in options]
     assert run_training(recipe_file, tiny_data, tmp_path / "run", *here) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_a_run_goes_on_from_its_own_weights_only(
+    calibrated: Path,
+    tiny_data: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, other = tmp_path / "run", shutil.copytree(calibrated, tmp_path / "other")
+    assert run_training(recipe_file, tiny_data, out, "--weights", str(calibrated), *STILL) == 0
+    given = ("--weights", str(other), *STILL, "--resume")
+    assert run_training(recipe_file, tiny_data, out, *given) == 1
+    told = f"The run began with {named_weights(calibrated)}, not with {named_weights(other)}."
     assert told in capsys.readouterr().err
 
 
