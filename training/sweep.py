@@ -4,10 +4,12 @@
         --set learning_rate=2e-3,1e-3,4e-3 --set weight_decay=0.05,0.02 \
         --epochs 6 --decay-epochs 2 --json training/results/sweep_lr.json
 
-The first value of each setting is the reference. Points that were trained before are read back,
-and one that was interrupted goes on. Differences are of the per-image NLL on PublicTest, paired,
-with a bootstrap interval: at 3,589 images the standard error of an accuracy hides effects of a
-point, which a paired NLL shows. One seed, unless `--set seed=0,1,2`.
+The first value of each setting is the reference (of the points that finish). Points that were
+trained before are read back, one that was interrupted goes on, and one whose loss is no number any
+more is told and left out. Differences are of the per-image NLL, paired, with a bootstrap interval,
+on the images of PublicTest that are in no training file: with some 3,000 images the standard error
+of an accuracy hides effects of a point, which a paired NLL shows. One seed, unless
+`--set seed=0,1,2`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS_HEAD
-from training.data import DataError, LabelledFaces, read_split
+from training.data import DataError, LabelledFaces, read_train_and_valid
+from training.distill import Targets, read_targets
+from training.duplicates import fit_for_selection
+from training.folder import FolderError
 from training.predict import predict_logits
 from training.recipe import (
     Recipe,
@@ -34,12 +39,14 @@ from training.recipe import (
     load_recipe,
     overrides_from,
 )
-from training.run import Run
-from training.stop import Stop, TrainingStopped
-from training.train import fit
+from training.run import Run, read_checkpoint, recipe_of
+from training.stop import Diverged, Stop, TrainingStopped
+from training.train import fit, refuse_unused
 from training.votes import ferplus8_label
 
 RESAMPLES = 2_000
+
+GO_ON = "Give the same command again to go on."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,27 +80,48 @@ def grid(pairs: list[str]) -> list[dict[str, Any]]:
     return [dict(point) for point in itertools.product(*axes)]
 
 
-def train_point(
+def recipe_at(path: Path, overrides: dict[str, Any], settings: dict[str, Any]) -> Recipe:
+    """The recipe of one point: the file's, with the overrides, with the point's settings.
+
+    Raises:
+        RecipeError: the file is no recipe, or a value is out of range.
+    """
+    # A size of the grid is meant for the whole run, as one on the command line is.
+    whole = {"progressive": ()} if "input_size" in settings else {}
+    return load_recipe(path, overrides | settings | whole)
+
+
+def run_of(
     recipe: Recipe,
-    settings: dict[str, Any],
     train: LabelledFaces,
     valid: LabelledFaces,
     out: Path,
-    stop: Stop,
-) -> Outcome:
-    """Train, or read back, one point of the grid.
+    *,
+    targets: Targets | None,
+    weights: Path | None,
+) -> Run:
+    """The run of one point, where it was left or at its beginning.
 
     Raises:
-        TrainingStopped: interrupted or diverged; what was saved is used next time.
+        RecipeError: the folder holds a run of other settings.
+        TrainingStopped: its checkpoint cannot be read, or is of other teachers or first weights.
     """
     out.mkdir(parents=True, exist_ok=True)
-    resumes = (out / "last.pt").is_file()
-    run = Run(recipe, train, valid, out, resumes=resumes)
+    path = out / "last.pt"
+    resumes = path.is_file()
+    if resumes and recipe_of(read_checkpoint(path)) != recipe:
+        raise RecipeError(f"{out} holds a run of other settings: choose another --out.")
+    taught = targets if recipe.teacher_weight > 0 else None
+    run = Run(recipe, train, valid, out, targets=taught, weights=weights, resumes=resumes)
     if resumes:
-        run.load(out / "last.pt")
-    fit(run, stop)
+        run.load(path)
+    return run
+
+
+def outcome(run: Run, settings: dict[str, Any], valid: LabelledFaces) -> Outcome:
+    """What a finished run reaches on the selection split."""
     with run.accelerator.autocast():
-        logits = predict_logits(run.ema.module, run.valid_grey, recipe.input_size).cpu().numpy()
+        logits = predict_logits(run.ema.module, run.valid_grey, run.recipe.input_size).cpu().numpy()
     labels = {"fer2013": valid.label}
     if valid.votes is not None:
         labels["ferplus8"] = ferplus8_label(valid.votes)
@@ -163,6 +191,41 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def sweep(given: argparse.Namespace, stop: Stop) -> tuple[list[Outcome], list[dict[str, Any]]]:
+    """Train, or read back, every point of the grid.
+
+    Returns:
+        The points that finished, and the settings of those that diverged.
+
+    Raises:
+        TrainingStopped: interrupted; what was saved is used next time.
+    """
+    overrides = overrides_from(given)
+    points = {
+        ",".join(f"{k}={v}" for k, v in settings.items()): settings for settings in grid(given.set)
+    }
+    recipes = {name: recipe_at(given.recipe, overrides, point) for name, point in points.items()}
+    refuse_unused(list(recipes.values()), given.targets, given.weights)
+    train, valid = read_train_and_valid(given.data)
+    valid = fit_for_selection(valid, train)
+    for caution in filter(None, (train.caution, valid.caution)):
+        print(caution, file=sys.stderr)
+    targets = None if given.targets is None else read_targets(given.targets, train)
+    outcomes, diverged = [], []
+    for name, recipe in recipes.items():
+        run = run_of(recipe, train, valid, given.out / name, targets=targets, weights=given.weights)
+        try:
+            fit(run, stop)
+        except Diverged as error:
+            print(f"{name}: {error.happened}", file=sys.stderr)
+            diverged.append(points[name])
+        else:
+            outcomes.append(outcome(run, points[name], valid))
+    if not outcomes:
+        raise Diverged("No point of the grid finished.")
+    return outcomes, diverged
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.sweep", description=__doc__)
@@ -171,26 +234,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--set", action="append", required=True, metavar="SETTING=VALUE,VALUE")
+    parser.add_argument("--targets", type=Path, help="what training.distill wrote")
+    parser.add_argument("--weights", type=Path, help='the folder that init = "weights" begins with')
     parser.add_argument("--json", type=Path, metavar="OUT")
     add_override_arguments(parser)
     given = parser.parse_args(arguments)
     stop = Stop()
     try:
-        points = grid(given.set)
-        train, valid = read_split(given.data, "train"), read_split(given.data, "public_test")
-        outcomes = []
-        for settings in points:
-            recipe = load_recipe(given.recipe, overrides_from(given) | settings)
-            name = ",".join(f"{k}={v}" for k, v in settings.items())
-            outcomes.append(train_point(recipe, settings, train, valid, given.out / name, stop))
-    except (RecipeError, DataError, TrainingStopped, OSError) as error:
+        if given.json is not None:  # hours later is too late to find that it cannot be made
+            given.json.parent.mkdir(parents=True, exist_ok=True)
+        outcomes, diverged = sweep(given, stop)
+        rows = compare(outcomes)
+        print(table(rows))
+        if given.json is not None:
+            document = {
+                "recipe": given.recipe.name,
+                "overrides": overrides_from(given),
+                "rows": rows,
+                "diverged": diverged,
+            }
+            given.json.write_text(json.dumps(document, indent=1) + "\n")
+    except TrainingStopped as error:
+        print(f"{error.happened} {GO_ON if error.advice else ''}".rstrip(), file=sys.stderr)
+        return 1
+    except (RecipeError, DataError, FolderError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    rows = compare(outcomes)
-    print(table(rows))
-    if given.json is not None:
-        document = {"recipe": given.recipe.name, "overrides": overrides_from(given), "rows": rows}
-        given.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0
 
 
