@@ -245,6 +245,8 @@ def _item_areas(data: bytes, at: int, end: int) -> dict[int, int]:
             for _ in range(min(count, MAX_PARTS)):
                 item, used = struct.unpack_from(">IB" if version else ">HB", data, place)
                 place += 5 if version else 3
+                if place + used * (2 if wide else 1) > stop:  # it would read on through the file
+                    raise Damaged
                 for _ in range(used):
                     number = struct.unpack_from(">H" if wide else ">B", data, place)[0]
                     place += 2 if wide else 1

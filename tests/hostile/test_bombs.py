@@ -143,6 +143,15 @@ def test_a_grid_of_tiles_that_nobody_sees_is_refused() -> None:
         assert SLOW in refusal(hidden)
 
 
+@pytest.mark.parametrize("count", [0xFFFFFFFF, 60_000])
+def test_properties_that_claim_to_go_on_through_the_file_are_not_followed(count: int) -> None:
+    claim = heif.box(b"ipma", struct.pack(">I", count), full=0)
+    meta = heif.box(b"meta", heif.box(b"iprp", *[claim] * 10), full=0)
+    start = heif.box(b"ftyp", b"heic", bytes(4), b"mif1heic")
+    with within(0.5, 50):
+        refusal(start + meta + heif.box(b"mdat", b"\xff" * 14_000_000))
+
+
 def test_a_picture_larger_than_its_container_says_is_refused_or_small() -> None:
     lying = heif.heic(np.full((2048, 2048, 3), 128, np.uint8), claims=(64, 64))
     with within(0.5, 20):
