@@ -10,8 +10,13 @@ Streamlit runs each visit in a thread of its own, and glibc gives threads heaps 
 eight a core, which keep what was freed in them: with many visitors memory grows though nothing
 leaks. So there are few heaps, and what is free in them goes back to the system now and then.
 
-When the process ends, Streamlit waits for no visit. A thread that is inside a network then would
-abort the process, so those that run are waited for, a little.
+Streamlit keeps the session of a closed tab for two minutes, but looks at the clock only when the
+next tab closes: on a quiet server the last visitors' pictures would stay for days. So it is made to
+look.
+
+When the process ends, Streamlit waits for no visit, but without end for an upload that stalls. A
+thread that is inside a network then would abort the process, so those that run are waited for, a
+little, and uploads no longer than that.
 """
 
 from __future__ import annotations
@@ -22,17 +27,24 @@ import gc
 import sys
 import threading
 import time
+from socket import socket
+from typing import Any
 
 import streamlit as st
+import uvicorn
+from streamlit import runtime
 
 FIRST_SECONDS = 15.0
 """After the first visit; by then its page has loaded what it needs."""
 
-AGAIN_SECONDS = 300.0
-"""The longest that a session's leftovers may stay in memory."""
+AGAIN_SECONDS = 60.0
+"""The longest that a session's leftovers may stay in memory after Streamlit has given it up."""
 
-LAST_SECONDS = 3.0
+LAST_SECONDS = 2.0
 """That the visits at hand have to end in when the process does."""
+
+LAST_UPLOAD_SECONDS = 1
+"""That uploads have before; uvicorn takes whole seconds."""
 
 HEAPS = 2
 """Of glibc. One would make threads wait for each other."""
@@ -52,12 +64,39 @@ def settle() -> None:
         glibc.malloc_trim(0)
 
 
+def forget_gone() -> None:
+    """Let Streamlit give up the sessions whose time is over, with their pictures and files.
+
+    It has no such function: only its own end of the next session does it. Their memory is free once
+    they are collected, as `settle` does.
+    """
+    if not runtime.exists():
+        return
+    app: Any = runtime.get_instance()
+    kept = app._session_mgr._session_storage._cache
+
+    def forget() -> None:
+        stored = [info.session for info in kept._data.values()]
+        kept.expire()
+        for session in stored:
+            if session.id not in kept:
+                # Its loop may hold the last one for as long as nobody comes, so it is emptied.
+                session.shutdown()
+                session.session_state.clear()
+        # A download is marked at the first time and deleted at the second.
+        app.media_file_mgr.remove_orphaned_files()
+
+    # The storage is not made for threads, so this happens on the thread that uses it.
+    app._get_async_objs().eventloop.call_soon_threadsafe(forget)
+
+
 @st.cache_resource(show_spinner=False)
 def keep_house() -> None:
     """Settle from now on, now and then; once a process."""
     if glibc := _glibc():
         glibc.mallopt(_M_ARENA_MAX, HEAPS)
     atexit.register(_wait_for_visits)
+    _bound_the_wait_for_uploads()
     threading.Thread(target=_run, name="housekeeping", daemon=True).start()
 
 
@@ -66,6 +105,8 @@ def _run() -> None:
     while True:
         settle()
         time.sleep(AGAIN_SECONDS)
+        forget_gone()
+        time.sleep(1.0)  # it is done on another thread, and `settle` collects what it lets go of
 
 
 def _wait_for_visits() -> None:
@@ -73,6 +114,17 @@ def _wait_for_visits() -> None:
     for thread in threading.enumerate():
         if thread.name.startswith("ScriptRunner"):
             thread.join(max(0.0, end - time.monotonic()))
+
+
+def _bound_the_wait_for_uploads() -> None:
+    """uvicorn asks its configuration when it shuts down; Streamlit has no setting for it."""
+    shutdown = uvicorn.Server.shutdown
+
+    async def in_time(server: uvicorn.Server, sockets: list[socket] | None = None) -> None:
+        server.config.timeout_graceful_shutdown = LAST_UPLOAD_SECONDS
+        await shutdown(server, sockets)
+
+    uvicorn.Server.shutdown = in_time  # type: ignore[assignment, method-assign]
 
 
 def _glibc() -> ctypes.CDLL | None:

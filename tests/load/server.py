@@ -41,20 +41,26 @@ def can_lock() -> bool:
 
 @contextmanager
 def serve(
-    folder: Path, yunet: Path, *, locked: bool = False, **environment: str
+    folder: Path,
+    yunet: Path,
+    *,
+    locked: bool = False,
+    start: tuple[str, ...] = ("-m", "streamlit", "run", str(ROOT / "app.py")),
+    **environment: str,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """`streamlit run app.py` on a free port: its address and its process.
 
     Args:
         folder: for the Hub's cache and `server.log`.
         locked: nothing is writable to the process: no temporary folder, no home, no root.
+        start: what Python is given before the server's options.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.headless=true"),
-        *(f"--server.port={port}", "--server.address=127.0.0.1"),
+        *(sys.executable, *start, f"--server.port={port}", "--server.address=127.0.0.1"),
+        "--server.headless=true",
         "--server.fileWatcherType=none",
     ]
     if locked:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import platform
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fer_demo.ui.housekeeping import settle
+from tests.load.server import serve
+from tests.load.session import Session
 
 
-class Session:
+class Leftover:
     """Holds itself, as sessions do through their callbacks."""
 
     def __init__(self) -> None:
@@ -34,15 +39,41 @@ def test_what_was_loaded_before_is_not_looked_at_again() -> None:
 
 
 def test_what_a_session_leaves_goes_with_the_next_settling_at_the_latest() -> None:
-    before = Session()
+    before = Leftover()
     settle()
-    after = Session()
+    after = Leftover()
     gone = [weakref.ref(before), weakref.ref(after)]
     del before, after
     gc.collect()
     assert [ref() is None for ref in gone] == [False, True]
     settle()
     assert gone[0]() is None
+
+
+QUIET = """
+import sys
+from streamlit.web import cli
+from fer_demo.ui import housekeeping
+
+housekeeping.FIRST_SECONDS = housekeeping.AGAIN_SECONDS = 1.0
+sys.exit(cli.main(["run", "app.py", "--server.disconnectedSessionTTL=2", *sys.argv[1:]]))
+"""
+
+
+def test_a_visitor_is_forgotten_though_nobody_comes_after(yunet_file: Path, tmp_path: Path) -> None:
+    async def story(url: str) -> None:
+        async with Session(url, "example=one") as visitor:
+            assert visitor.faces() == 1
+            path, *_ = await visitor.look()
+            await visitor.fetch(path)
+        last, end = 200, time.monotonic() + 30
+        while last == 200 and time.monotonic() < end:
+            await asyncio.sleep(0.5)
+            last = (await asyncio.to_thread(visitor.http, "GET", path))[0].status
+        assert last == 404
+
+    with serve(tmp_path, yunet_file, start=("-c", QUIET)) as (url, _):
+        asyncio.run(story(url))
 
 
 HELD = """
