@@ -92,13 +92,23 @@ def _first_card(count: int) -> int:
     return first
 
 
+def forget_cards() -> None:
+    """Charts, and what was chosen on cards."""
+    _forget_choices()
+    for key in ("figures", "cards_for"):
+        st.session_state.pop(key, None)
+
+
+def _forget_choices() -> None:
+    for key in [key for key in st.session_state if str(key).startswith("face")]:
+        del st.session_state[key]
+    st.session_state.pop("page", None)
+
+
 def _forget_choices_for_other_faces(now: tuple[str, Question]) -> None:
     """Face 2 of another picture, or of another answer, is another face: its choice is not kept."""
-    before = st.session_state.get("cards_for")
-    if before not in (None, now):
-        for key in [key for key in st.session_state if str(key).startswith("face")]:
-            del st.session_state[key]
-        st.session_state.pop("page", None)
+    if st.session_state.get("cards_for") not in (None, now):
+        _forget_choices()
     st.session_state["cards_for"] = now
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +23,9 @@ from fer_demo.ui import resources
 MAX_PICTURES = 20
 MAX_PIXELS = 120_000_000
 """Of all pictures of one session together: 360 MB of memory."""
-KEPT_ANALYSES = 6
+MAX_PIXELS_OF_ALL = 250_000_000
+"""Of the pictures of all sessions together: 750 MB."""
+KEPT_ANALYSES = 3
 """A picture keeps its latest analyses, so that going back to a setting costs nothing."""
 KEPT_MAPS = 1000
 """Heat maps that a picture keeps, 10 MB at most: those of 50 faces by several methods."""
@@ -74,7 +79,7 @@ class Picture:
         self.maps[key] = values
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Gallery:
     """All pictures of one session, in the order in which they came."""
 
@@ -120,13 +125,22 @@ class Gallery:
             if known.digest == picture.digest:
                 self.shown = index
                 return
-        pixels = sum(p.photo.width * p.photo.height for p in [*self.pictures, picture])
+        pixels = _pixels([*self.pictures, picture])
         if len(self.pictures) >= MAX_PICTURES or pixels > MAX_PIXELS:
             self.refused.append(
                 (
                     picture.name,
                     f"{picture.name} was left out: there is room for {MAX_PICTURES} pictures at a "
                     f"time, {MAX_PIXELS // 10**6} megapixels together. Clear some first.",
+                )
+            )
+            return
+        if pixels + _pixels_of_others(self) > MAX_PIXELS_OF_ALL:
+            self.refused.append(
+                (
+                    picture.name,
+                    f"{picture.name} was left out: visitors have very many pictures open at the "
+                    "moment. Try again in a few minutes.",
                 )
             )
             return
@@ -146,10 +160,27 @@ class Gallery:
         self.uploader_round += 1
 
 
+_ALL: weakref.WeakSet[Gallery] = weakref.WeakSet()
+"""Of all sessions, to count their pixels; a gallery goes with its session."""
+_ALL_LOCK = threading.Lock()
+
+
+def _pixels(pictures: Sequence[Picture]) -> int:
+    return sum(picture.photo.width * picture.photo.height for picture in pictures)
+
+
+def _pixels_of_others(mine: Gallery) -> int:
+    with _ALL_LOCK:
+        others = [gallery for gallery in _ALL if gallery is not mine]
+    return sum(_pixels(list(gallery.pictures)) for gallery in others)
+
+
 def gallery() -> Gallery:
     """This session's gallery."""
     if "gallery" not in st.session_state:
         st.session_state["gallery"] = Gallery()
+        with _ALL_LOCK:
+            _ALL.add(st.session_state["gallery"])
     return st.session_state["gallery"]
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fer_demo.draw import resized
 from fer_demo.examples import EXAMPLES, Example
 from fer_demo.images import ACCEPTED, MAX_BYTES
+from fer_demo.ui.cards import forget_cards
 from fer_demo.ui.gallery import Gallery, forget_upload, gallery
 
 
@@ -45,6 +46,7 @@ def example_by_id(example_id: str | None) -> Example | None:
 def clear() -> None:
     """Forget everything, and close the camera."""
     gallery().clear()
+    forget_cards()
     st.session_state["camera"] = False
     st.session_state["marking"] = False
 

@@ -46,4 +46,4 @@ def weights_line(folders: Sequence[WeightsFolder]) -> None:
         st.caption(f"Weights: {'; '.join(told)}.")
         for folder in folders:
             if folder.notice:
-                st.caption(folder.notice)
+                st.text(folder.notice)  # may hold a foreign repository's words: not markdown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import streamlit as st
 from streamlit import config
@@ -179,6 +181,8 @@ def test_results_survive_a_change_of_page_and_a_rerun_until_clear(one):
     click(one, "clear")
     assert not headings(one)
     assert not pictures(one).pictures
+    assert "figures" not in one.session_state
+    assert "cards_for" not in one.session_state
     assert "example" not in one.query_params
     assert [b.label for b in one.button][1] == "One face"
 
@@ -221,6 +225,22 @@ def test_too_many_pictures_are_left_out_and_named(app, monkeypatch):
     upload(app.run(), ("a.png", example_png("one")), ("b.png", example_png("uncertain")))
     assert "b.png was left out" in texts(app)
     assert len(pictures(app).pictures) == 1
+
+
+def test_pictures_of_all_visitors_together_have_a_limit(app, monkeypatch):
+    picture = example_png("one")
+    other = gallery_module.Gallery()
+    other.add_file(picture, "other.png")
+    monkeypatch.setattr(gallery_module, "_ALL", weakref.WeakSet([other]))
+    monkeypatch.setattr(
+        gallery_module, "MAX_PIXELS_OF_ALL", 2 * gallery_module._pixels(other.pictures) - 1
+    )
+    upload(app.run(), ("mine.png", picture))
+    assert "mine.png was left out: visitors have very many pictures open" in texts(app)
+    assert not headings(app)
+    other.clear()
+    upload(app, ("again.png", picture))
+    assert len(headings(app)) == 1
 
 
 def test_uploads_are_not_kept_twice(app):
@@ -332,7 +352,8 @@ def test_bundled_weights_that_serve_instead_of_the_hubs_say_why(app, monkeypatch
     monkeypatch.setenv("FER_HUB_REPOS", "me/none")
     click(app.run(), "example-one")
     assert len(headings(app)) == 1
-    (notice,) = [words for words in captions(app) if words.startswith("The weights of me/none ")]
+    notices = [text.value for text in app.text]
+    (notice,) = [words for words in notices if words.startswith("The weights of me/none ")]
     assert "the Hub could not be reached" in notice
     assert notice.endswith("The bundled sure serves instead.")
     assert "Weights: sure, bundled with this app." in captions(app)
