@@ -23,7 +23,7 @@ from fer_demo.live.charts import strips
 from fer_demo.live.drawing import Look, draw_frame
 from fer_demo.live.places import SILENCE_SECONDS, Places
 from fer_demo.live.recording import Recording
-from fer_demo.live.session import MAX_MOMENTS, Ask, LiveSession
+from fer_demo.live.session import MAX_MOMENTS, MOMENT_GAP, Ask, LiveSession
 from fer_demo.live.worker import Worker
 from fer_demo.types import EXPRESSIONS, FERPLUS7_HEAD, Analysis, Crops, ModelCard, Predictions
 from tests.analyses import HAPPY, SAD_OR_NEUTRAL, made_analysis
@@ -299,6 +299,28 @@ def test_a_stream_ends_by_itself(ask: Ask) -> None:
     session.receive(video_frame(frame(1, 0)))
     assert session.status().frames == frames
     session.end()
+
+
+def test_a_stream_goes_on_from_the_one_before(ask: Ask) -> None:
+    first = LiveSession(ask, Worker(), Places(1))
+    play(first, lambda: people(first) == [1, 2], faces=2)
+    assert first.save_moment() is not None
+    first.end()
+    lasted = first.status().seconds
+    second = LiveSession(ask, Worker(), Places(1), before=first)
+    assert second.status().seconds == lasted
+    late = lasted + MOMENT_GAP  # what is kept sooner would be the same moment
+    play(second, lambda: len(people(second)) == 4 and second.status().seconds > late, faces=4)
+    assert second.save_moment() is not None
+    second.end()
+    timeline = second.recording.timeline()
+    assert timeline.people[:2] == (1, 2)
+    assert min(people(second)) > 0
+    assert set(people(second)) - {1, 2}, "a number of before is nobody else's"
+    assert (np.diff(timeline.seconds) >= 0).all()
+    assert timeline.seconds.max() > lasted
+    assert [moment.seconds > lasted for moment in second.moments] == [False, True]
+    assert second.status().seconds >= timeline.seconds.max() - 1e-3
 
 
 def test_after_the_end_nothing_is_worked_on(session: LiveSession) -> None:

@@ -89,9 +89,9 @@ class Status:
     rate: float
     """Analysed frames a second."""
     delay: float
-    """Age of the frame whose boxes are on show, s: 95th percentile."""
+    """Age of the frame whose boxes are on show, s, when it is sent back: 95th percentile."""
     seconds: float
-    """Since the first frame."""
+    """Since the first frame, and what the streams had before that it goes on from."""
     silent: float
     """Since the last frame, s; infinite before the first."""
     refused: bool
@@ -102,10 +102,19 @@ class Status:
 class LiveSession:
     """One stream from START to STOP."""
 
-    def __init__(self, ask: Ask, worker: Worker, places: Places, limit_seconds: float = 600.0):
+    def __init__(
+        self,
+        ask: Ask,
+        worker: Worker,
+        places: Places,
+        limit_seconds: float = 600.0,
+        before: LiveSession | None = None,
+    ):
+        """A stream that goes on from one `before` keeps its people, record and moments."""
         self.ask = ask
-        self.recording = Recording()
-        self.moments: list[Moment] = []
+        self.recording: Recording = before.recording if before else Recording()
+        self.moments: list[Moment] = before.moments if before else []
+        self._offset = before.status().seconds if before else 0.0
         self.limit_seconds = limit_seconds
         self.born = time.monotonic()
         self._worker, self._places = worker, places
@@ -114,13 +123,15 @@ class LiveSession:
         self._seen: Seen | None = None
         self._shown: NDArray[np.uint8] | None = None
         self._first = self._last = float("-inf")
+        self._shown_from: float | None = None
         self._frames = self._analysed = 0
         self._delays: deque[tuple[float, float]] = deque(maxlen=256)
         self._results: deque[float] = deque(maxlen=256)
         self._refused = self._ended = False
-        self._tracker, self._smoother = Tracker(), Smoother()
+        self._tracker: Tracker = before._tracker if before else Tracker()
+        self._width: int = before._width if before else 0  # of the last frame, px
+        self._smoother = Smoother()
         self._scale = 0.0
-        self._width = 0  # of the frame before, px
         self._model = ask.classifier.name
 
     # --- the media thread -----------------------------------------------------------------------
@@ -185,7 +196,7 @@ class LiveSession:
         with self._change:
             if self._ended:
                 return
-            self.recording.add(analysis, arrived - self._first)
+            self.recording.add(analysis, self._offset + arrived - self._first)
             self._seen = Seen(sequence, arrived, analysis, self._scale or 1.0)
             self._analysed += 1
             self._results.append(time.monotonic())
@@ -254,7 +265,7 @@ class LiveSession:
                 analysed=self._analysed,
                 rate=recent / span,
                 delay=float(np.percentile(delays, 95)) if delays else 0.0,
-                seconds=max(last - self._first, 0.0) if self._frames else 0.0,
+                seconds=self._offset + (max(last - self._first, 0.0) if self._frames else 0.0),
                 silent=now - self._last,
                 refused=self._refused,
                 ended=self._ended,
@@ -263,7 +274,7 @@ class LiveSession:
     def save_moment(self) -> Moment | None:
         """Keep the frame on show; None where there is none yet or enough have been kept."""
         with self._change:
-            now = self._last - self._first
+            now = self._offset + self._last - self._first
             if self._shown is None or len(self.moments) >= MAX_MOMENTS:
                 return None
             # One click may arrive twice, when its run of the page is cut short and run again.

@@ -94,15 +94,19 @@ def _video() -> str:
 
 
 def _follow_stream() -> tuple[LiveSession | None, bool]:
-    """The session that belongs to the state of the component: a new one for each START."""
+    """The session that belongs to the state of the component: another one for each START."""
     state = getattr(st.session_state.get(_video()), "state", None)
     playing = state is not None and (state.playing or state.signalling)
     session: LiveSession | None = st.session_state.get("live-session")
     if playing and not st.session_state.get("live-playing"):
-        st.session_state.pop("live-outcome", None)
-        limit = resources.settings().live_seconds
+        stopped = st.session_state.pop("live-outcome", None) is None
         session = LiveSession(
-            st.session_state["live-ask"], live_shared.worker(), live_shared.places(), limit
+            st.session_state["live-ask"],
+            live_shared.worker(),
+            live_shared.places(),
+            resources.settings().live_seconds,
+            # What nobody stopped goes on, so that no minute of it is lost.
+            before=None if stopped else session,
         )
         st.session_state["live-session"] = session
         if not live_shared.places().hold(session):

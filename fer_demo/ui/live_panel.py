@@ -57,10 +57,16 @@ def panel(session: LiveSession | None, playing: bool) -> None:
         )
     elif playing:
         _live(session, status)
+        st.caption(f"Model: {short_name(session.ask.classifier.name)}")
         if status.analysed:
             live_shared.settle("a stream")
-    elif status.frames:
+    elif _began(status):
         _summary(session, status)
+
+
+def _began(status: Status) -> bool:
+    """Whether a picture came, in this stream or in those that it goes on from."""
+    return status.frames > 0 or status.seconds > 0
 
 
 def _verdict(session: LiveSession, status: Status) -> Outcome | None:
@@ -95,7 +101,7 @@ def _status_line(status: Status | None, playing: bool, outcome: Outcome | None) 
         state, text = "connecting", "waiting for the first picture from the camera"
     elif outcome:
         state, text = "ended", outcome.sentence
-    elif status and status.frames:
+    elif status and _began(status):
         state, text = "ended", f"after {_clock(status.seconds)}"
     elif status:
         state, text = "ended", "before a picture came"

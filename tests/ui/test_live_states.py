@@ -13,6 +13,7 @@ import streamlit_webrtc
 from streamlit.testing.v1 import AppTest
 
 from fer_demo.bench.film import frame
+from fer_demo.live.drawing import Look
 from fer_demo.live.places import Places
 from fer_demo.live.session import LiveSession
 from fer_demo.live.turn import STUN
@@ -198,3 +199,26 @@ def test_the_camera_can_be_closed_again(
     live.button(key="live-camera-button").click().run()
     assert not live.get("camera_input")
     assert live.button(key="live-camera-button").label == "Take a snapshot instead"
+
+
+def test_start_goes_on_where_the_page_ended_the_stream_and_anew_after_stop(
+    live: AppTest, component: Component
+) -> None:
+    press(live, component)
+    send(live)
+    send(live, 1)
+    record = session(live).recording
+    session(live).limit_seconds = 0.0
+    live.run()
+    assert component.told["desired_playing_state"] is False
+    press(live, component, start=False)
+    assert "Press START to go on." in status(live)
+    press(live, component)
+    assert status(live).startswith("**Connecting:**")
+    assert session(live).recording is record
+    press(live, component, start=False)
+    # Nothing came, and what there was before is still there.
+    assert status(live).startswith("**Ended:** after")
+    assert [b.label for b in live.get("download_button")] == ["CSV", "JSON"]
+    press(live, component)
+    assert session(live).recording is not record
