@@ -158,7 +158,6 @@ def _live(session: LiveSession, status: Status) -> None:
         config=CHART_CONFIG,
         alt=f"Probabilities of person {person} over the last minute.",
     )
-    st.caption(f"Model: {short_name(session.ask.classifier.name)}")
 
 
 def _keep(session: LiveSession) -> None:

@@ -222,3 +222,11 @@ def test_start_goes_on_where_the_page_ended_the_stream_and_anew_after_stop(
     assert [b.label for b in live.get("download_button")] == ["CSV", "JSON"]
     press(live, component)
     assert session(live).recording is not record
+
+
+def test_the_model_in_use_is_named_while_no_face_is_seen(
+    live: AppTest, component: Component
+) -> None:
+    press(live, component)
+    name = session(live).ask.classifier.name
+    assert f"Model: {name}" in [caption.value for caption in live.caption]
