@@ -142,6 +142,16 @@ def test_a_callback_never_waits_for_a_slow_network(ask: Ask) -> None:
     session.end()
 
 
+def test_the_delay_lasts_until_the_frame_is_sent_which_is_with_the_next(
+    session: LiveSession,
+) -> None:
+    play(session, lambda: people(session) == [1])
+    for k in range(12):
+        time.sleep(0.3)
+        session.receive(video_frame(frame(1, k / 3), k))
+    assert session.status().delay > 0.3
+
+
 def test_settings_change_while_it_runs(session: LiveSession, ask: Ask) -> None:
     def differs(look: Look) -> float:
         seen = session.seen

@@ -37,6 +37,9 @@ it the last result is drawn, so that a busy machine never holds the video back."
 MAX_LIVE_FACES = 10
 """The largest faces of a frame; more would make a frame of four people wait for a crowd's."""
 
+PAUSE = 1.0
+"""A camera that gives no frame for longer pauses, which is no delay, s."""
+
 RATE_SECONDS = 3.0
 """Over which the rate and the delay are told."""
 
@@ -150,6 +153,10 @@ class LiveSession:
             if self._frames == 0:
                 self._first = now
             self._frames += 1
+            if self._shown_from is not None:
+                # The library keeps a drawn frame until the next one comes, and sends it then.
+                waited = min(now - self._last, PAUSE)
+                self._delays.append((now, self._last + waited - self._shown_from))
             self._last = now
             sequence = self._frames
             self._newest = (sequence, now, rgb)
@@ -163,11 +170,9 @@ class LiveSession:
         if analysis is not None and analysis.photo.rgb.shape != rgb.shape:
             analysis = None  # WebRTC has changed the size of the video: boxes of another picture
         drawn = draw_frame(rgb, analysis, look, scale)
-        done = time.monotonic()
         with self._change:
             self._shown = drawn
-            if seen:
-                self._delays.append((done, done - seen.arrived))
+            self._shown_from = seen.arrived if seen else None
         return _as_frame(drawn)
 
     def end(self, *_: Any) -> None:
