@@ -230,3 +230,23 @@ def test_the_model_in_use_is_named_while_no_face_is_seen(
     press(live, component)
     name = session(live).ask.classifier.name
     assert f"Model: {name}" in [caption.value for caption in live.caption]
+
+
+def test_settings_reach_a_running_stream_without_another_start(
+    live: AppTest, component: Component
+) -> None:
+    press(live, component)
+    running = session(live)
+    live.slider(key="live-smoothing").set_value(85).run()
+    live.slider(key="live-opacity").set_value(25).run()
+    live.selectbox(key="live-class").set_value("sad").run()
+    live.selectbox(key="live-model").set_value("sure").run()
+    live.toggle(key="live-overlay").set_value(True).run()
+    live.toggle(key="live-blur").set_value(True).run()
+    live.toggle(key="live-mirror").set_value(False).run()
+    assert not live.exception
+    assert session(live) is running
+    assert running.ask.smoothing == 0.85
+    assert running.ask.classifier.name == "sure"
+    assert running.ask.look == Look(True, "sad", 0.25, mirror=False, blur_others=True)
+    assert component.told["video_frame_callback"] == running.receive

@@ -1,7 +1,8 @@
 """The Live page over real sockets and real WebRTC, without a browser: limits and failures.
 
-The cameras here are small and slow, and nothing is asserted about speed: on a machine whose cores
-are all taken these stories take longer and end the same.
+The cameras here are small and slow, and nothing is asserted about speed but that nobody waits more
+than 15 s for a connection that cannot be had: on a machine whose cores are all taken the other
+stories take longer and end the same.
 """
 
 from __future__ import annotations
@@ -75,13 +76,11 @@ def test_places_are_few_and_a_killed_tab_frees_its_own(app: str) -> None:
 def test_without_a_connection_a_sentence_and_the_snapshot(app: str) -> None:
     async def story() -> None:
         async with Visitor(app, page="live", deaf=True) as visitor:
+            await visitor.until(lambda: visitor.says("**Ready:**"), PATIENCE)  # all is loaded
             start = time.monotonic()
             await visitor.start(camera(1))
-            await visitor.until(lambda: visitor.says("**Connecting:**"), PATIENCE)
-            connecting = time.monotonic()
             await visitor.until(lambda: visitor.says("No video arrived."), PATIENCE)
-            assert time.monotonic() - start > 10
-            assert time.monotonic() - connecting < 40
+            assert 10 < time.monotonic() - start < 15
             await visitor.until(lambda: "camera_input" in visitor.kinds, PATIENCE)
 
     asyncio.run(story())
