@@ -4,16 +4,18 @@ What it measures is the real server over real sockets; only the pixels on a scre
 
     python -m benchmarks.visitor first URL MODEL    waits for the app, then for a prediction
     python -m benchmarks.visitor stream URL MODEL   one camera for 15 s
+    python -m benchmarks.visitor two URL MODEL      two cameras at once for 15 s
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +31,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from fer_demo.bench.film import HEIGHT, WIDTH, frame
 
 FILM_FRAMES = 45
+LIVE = re.compile(r"\*\*Live:\*\* (\d+) frames/s, (\d+) ms delay")
+"""What the status line of the Live page says while a stream runs."""
 
 
 class Film(VideoStreamTrack):
@@ -135,6 +139,13 @@ class Visitor:
     def says(self, words: str) -> bool:
         """Whether a text on the page holds these words."""
         return any(words in text for text in self.texts.values())
+
+    def rate_and_delay(self) -> tuple[float, float] | None:
+        """What the status line of the Live page says: frames/s, and ms."""
+        for text in self.texts.values():
+            if found := LIVE.search(text):
+                return float(found[1]), float(found[2])
+        return None
 
     # --- the camera -----------------------------------------------------------------------------
 
@@ -281,11 +292,47 @@ async def stream(url: str, model: str, seconds: float = 15.0) -> float:
     return rate
 
 
+async def two_streams(url: str, model: str, seconds: float = 15.0) -> tuple[float, float]:
+    """Of two streams at once: analysed frames/s of the slower one, p95 delay of both in ms."""
+    query = f"live-model={model}"
+    async with Visitor(url, "live", query) as one, Visitor(url, "live", query) as other:
+        visitors = one, other
+        for visitor in visitors:
+            await visitor.start(Film(1))
+        for visitor in visitors:
+            await visitor.until(lambda v=visitor: v.received > 5, 120)
+        await asyncio.sleep(5)  # what is told is of the last three seconds
+        said: dict[Visitor, list[tuple[float, float]]] = {visitor: [] for visitor in visitors}
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            await asyncio.sleep(1)
+            for visitor in visitors:
+                if status := visitor.rate_and_delay():
+                    said[visitor].append(status)
+        for visitor in visitors:
+            await visitor.stop()
+    return slower_and_late(list(said.values()))
+
+
+def slower_and_late(said: Sequence[Sequence[tuple[float, float]]]) -> tuple[float, float]:
+    """The least of the streams' median rates, and the 95th percentile of all their delays.
+
+    Args:
+        said: of each stream the rates and delays that its status line told.
+    """
+    rates = [float(np.median([rate for rate, _ in of])) for of in said]
+    delays = [delay for of in said for _, delay in of]
+    return min(rates), float(np.percentile(delays, 95))
+
+
 def main() -> None:
-    """Print "ready" once loaded, then one number."""
+    """Print "ready" once loaded, then what was measured."""
     what, url, model = sys.argv[1:]
     print("ready", flush=True)
     wait_until_up(url)
+    if what == "two":
+        print(*asyncio.run(two_streams(url, model)), flush=True)
+        return
     visit = first_prediction if what == "first" else stream
     print(asyncio.run(visit(url, model)), flush=True)
 

@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[2]
 
 def measure(model: str) -> Mapping[str, float | None]:
     """With this model: first_prediction_s (from the command to the first face's chart),
-    peak_memory_gb, and webrtc_fps (frames that came back a second, of 15 sent); None where a visit
-    failed."""
+    peak_memory_gb, webrtc_fps (frames that came back a second, of 15 sent), and of two streams at
+    once two_streams_fps (of the slower one) and two_streams_p95_ms (age of the frames on show);
+    None where a visit failed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -28,9 +29,10 @@ def measure(model: str) -> Mapping[str, float | None]:
     start = time.time()
     server = _serve(port)
     try:
-        first = _number(visitor)
-        rate = _number(_visitor("stream", url, model))
-        peak = peak_memory(server.pid)
+        (first,) = _numbers(visitor, 1)
+        (rate,) = _numbers(_visitor("stream", url, model), 1)
+        peak = peak_memory(server.pid)  # with one stream
+        slower, late = _numbers(_visitor("two", url, model), 2)
     finally:
         server.terminate()
         try:
@@ -41,6 +43,8 @@ def measure(model: str) -> Mapping[str, float | None]:
         "first_prediction_s": None if first is None else first - start,
         "peak_memory_gb": peak,
         "webrtc_fps": rate,
+        "two_streams_fps": slower,
+        "two_streams_p95_ms": late,
     }
 
 
@@ -69,10 +73,12 @@ def _visitor(what: str, url: str, model: str) -> subprocess.Popen[str]:
     return process
 
 
-def _number(visitor: subprocess.Popen[str]) -> float | None:
-    """What it printed last."""
-    lines = (visitor.communicate()[0] or "").split()
-    return float(lines[-1]) if visitor.returncode == 0 and lines else None
+def _numbers(visitor: subprocess.Popen[str], count: int) -> list[float] | list[None]:
+    """What it printed last: so many numbers, or as many times None."""
+    words = (visitor.communicate()[0] or "").split()
+    if visitor.returncode != 0 or len(words) < count:
+        return [None] * count
+    return [float(word) for word in words[-count:]]
 
 
 def peak_memory(process: int) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -17,16 +16,6 @@ from benchmarks.visitor import Film, Visitor
 from tests.load import isolation
 from tests.load.bars import FAILURES, Bar, memory
 from tests.load.session import Session
-
-LIVE = re.compile(r"\*\*Live:\*\* (\d+) frames/s, (\d+) ms delay")
-
-
-def rate_and_delay(visitor: Visitor) -> tuple[float, float] | None:
-    """What the status line says: frames/s, and ms."""
-    for text in visitor.texts.values():
-        if found := LIVE.search(text):
-            return float(found[1]), float(found[2])
-    return None
 
 
 def closest(visitor: Visitor, films: Sequence[Film]) -> int:
@@ -121,7 +110,7 @@ async def l3(url: str, process: psutil.Process, minutes: float, warm_up: float =
             await asyncio.sleep(1)
             if now > warm_up:
                 samples.append((now / 60, memory(process)))
-            if status := rate_and_delay(visitor):
+            if status := visitor.rate_and_delay():
                 delays.append(status[1])
         await visitor.stop()
     times, used = np.array(samples).T
@@ -197,7 +186,7 @@ async def _look(
     while time.monotonic() < end:
         await asyncio.sleep(1)
         for visitor, figures in found.items():
-            if status := rate_and_delay(visitor):
+            if status := visitor.rate_and_delay():
                 figures.append(status)
         foreign += one.says("people in view") or three.says("1 person in view")
         foreign += (closest(one, films), closest(three, films)) != (0, 1)
