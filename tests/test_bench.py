@@ -1,12 +1,28 @@
-"""How the benchmark tells what was measured."""
+"""What the benchmark shows its subjects, and how it tells what was measured."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
 from benchmarks.visitor import slower_and_late
 from fer_demo.bench import app, report
+from fer_demo.bench.peer import SIZES, crowd
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_crowd_has_a_face_of_every_size_from_20_to_200_pixels(seed: int) -> None:
+    rgb, boxes = crowd(seed)
+    widths = boxes[:, 2] - boxes[:, 0]
+    np.testing.assert_allclose(widths, SIZES, atol=0.5)
+    assert (min(SIZES), max(SIZES)) == (20, 200)
+    assert (boxes >= 0).all()
+    assert (boxes <= [1280, 720, 1280, 720]).all()
+    for x1, y1, x2, y2 in boxes.astype(int):
+        assert rgb[y1:y2, x1:x2].std() > 10
 
 
 def test_two_streams_are_told_by_the_slower_one_and_the_delays_of_both() -> None:
