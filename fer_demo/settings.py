@@ -29,6 +29,8 @@ class Settings:
     """FER_HUB_DEADLINE: seconds that a download may take, all in all."""
     max_faces: int = MAX_FACES
     """FER_MAX_FACES: faces analysed in one picture."""
+    open_megapixels: int = 500
+    """FER_OPEN_MEGAPIXELS: of the pictures that all visitors have open; each costs 3 MB."""
     threads: int = 2
     """FER_THREADS: processor threads for a network; the cores there are by default."""
     live_places: int = 2
@@ -48,6 +50,7 @@ class Settings:
             hub_repos=_repos(environment, "FER_HUB_REPOS", plain.hub_repos),
             hub_deadline=_number(environment, "FER_HUB_DEADLINE", plain.hub_deadline),
             max_faces=_count(environment, "FER_MAX_FACES", plain.max_faces),
+            open_megapixels=_count(environment, "FER_OPEN_MEGAPIXELS", plain.open_megapixels),
             threads=_count(environment, "FER_THREADS", plain.threads),
             live_places=_count(environment, "FER_LIVE_PLACES", plain.live_places),
             live_seconds=_number(environment, "FER_LIVE_SECONDS", plain.live_seconds),

@@ -23,8 +23,6 @@ from fer_demo.ui import resources
 MAX_PICTURES = 20
 MAX_PIXELS = 120_000_000
 """Of all pictures of one session together: 360 MB of memory."""
-MAX_PIXELS_OF_ALL = 250_000_000
-"""Of the pictures of all sessions together: 750 MB."""
 KEPT_ANALYSES = 3
 """A picture keeps its latest analyses, so that going back to a setting costs nothing."""
 KEPT_MAPS = 1000
@@ -135,7 +133,8 @@ class Gallery:
                 )
             )
             return
-        if pixels + _pixels_of_others(self) > MAX_PIXELS_OF_ALL:
+        limit = 1_000_000 * resources.settings().open_megapixels
+        if pixels + _pixels_of_others(self) > limit:
             self.refused.append(
                 (
                     picture.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit import config
@@ -19,7 +20,7 @@ from fer_demo.ui.picture import add_box
 from tests.conftest import ROOT
 from tests.factories import write_weights_folder
 from tests.hub_server import restart
-from tests.ui.conftest import TIMEOUT, example_png, wall_png
+from tests.ui.conftest import TIMEOUT, example_png, png, wall_png
 
 HOSTILE = "*bold* [link](http:x.y) $x$ <b>.jpg"
 
@@ -230,11 +231,10 @@ def test_too_many_pictures_are_left_out_and_named(app, monkeypatch):
 def test_pictures_of_all_visitors_together_have_a_limit(app, monkeypatch):
     picture = example_png("one")
     other = gallery_module.Gallery()
-    other.add_file(picture, "other.png")
+    other.add_file(png(np.zeros((1000, 1000, 3), np.uint8)), "other.png")
     monkeypatch.setattr(gallery_module, "_ALL", weakref.WeakSet([other]))
-    monkeypatch.setattr(
-        gallery_module, "MAX_PIXELS_OF_ALL", 2 * gallery_module._pixels(other.pictures) - 1
-    )
+    monkeypatch.setenv("FER_OPEN_MEGAPIXELS", "1")
+    resources.settings.clear()
     upload(app.run(), ("mine.png", picture))
     assert "mine.png was left out: visitors have very many pictures open" in texts(app)
     assert not headings(app)
