@@ -53,21 +53,27 @@ def crowd(seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     rng = np.random.default_rng(seed)
     out = np.full((720, 1280, 3), 110, np.uint8)
     boxes: list[NDArray[np.float64]] = []
+    for x, y, side in _layout(rng):
+        head = np.clip(astronaut()[HEAD] * TINTS[len(boxes) % 4], 0, 255).astype(np.uint8)
+        small = cv2.resize(head, (side, side), interpolation=cv2.INTER_AREA)
+        out[y : y + side, x : x + side] = small
+        boxes.append(FACE_IN_HEAD * side / HEAD_SIDE + [x, y, x, y])
+    return out, np.array(boxes)
+
+
+def _layout(rng: np.random.Generator) -> list[tuple[int, int, int]]:
+    """Left, top and side of a head for each of `SIZES`, none on another."""
     taken: list[tuple[int, int, int]] = []
-    for size in SIZES:
-        side = round(size * HEAD_SIDE / FACE_SIDE)
-        for _ in range(5000):
+    while len(taken) < len(SIZES):
+        side = round(SIZES[len(taken)] * HEAD_SIDE / FACE_SIDE)
+        for _ in range(400):
             x, y = int(rng.integers(0, 1280 - side)), int(rng.integers(0, 720 - side))
             if all(x + side < a or a + s < x or y + side < b or b + s < y for a, b, s in taken):
                 taken.append((x, y, side))
-                head = np.clip(astronaut()[HEAD] * TINTS[len(boxes) % 4], 0, 255).astype(np.uint8)
-                small = cv2.resize(head, (side, side), interpolation=cv2.INTER_AREA)
-                out[y : y + side, x : x + side] = small
-                boxes.append(FACE_IN_HEAD * side / HEAD_SIDE + [x, y, x, y])
                 break
         else:
-            raise AssertionError("a face found no room")  # no figure may be of fewer
-    return out, np.array(boxes)
+            taken.clear()  # the large ones stand in the way: all over again
+    return taken
 
 
 def recall(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
