@@ -144,7 +144,8 @@ def per_class(result: Json) -> list[Row]:
 
 def corruptions(result: Json) -> Chart:
     """Accuracy under each corruption at three levels, the worst at the top."""
-    found, clean = result["corruptions"], result["accuracy"]
+    # Those of some images only have the clean ones for themselves.
+    found, clean = result["corruptions"], result.get("corruptions_clean", result["accuracy"])
     names = sorted(found, key=lambda name: found[name][2], reverse=True)
     title = (
         f"Hardest: {names[-1]}, {share(found[names[-1]][2], 0)} at its strongest, "

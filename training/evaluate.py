@@ -1,7 +1,8 @@
 """Measure weights on a labelled set; print a summary and write everything as JSON.
 
     python -m training.evaluate --weights DIR [--weights DIR ...] --data FILE_OR_DIR \
-        [--tta] [--seen-in TRAIN_DATA] [--corruptions] [--by-pose] [--errors DIR] [--json OUT]
+        [--tta] [--seen-in TRAIN_DATA] [--corruptions [EVERY]] [--by-pose] [--errors DIR] \
+        [--json OUT] [--beside]
 
 Several --weights are also measured together, as `ensemble` in the way of the app: the log of the
 mean probability, over the temperature of `ensemble.json` beside them where that is theirs. Three
@@ -129,7 +130,7 @@ def measure(
     *,
     tta: bool = False,
     unseen: NDArray[np.bool_] | None = None,
-    corruptions: bool = False,
+    corruptions: int = 0,
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
     """A model's results by protocol, and its logits by protocol.
 
@@ -137,8 +138,9 @@ def measure(
         tta: average the logits with those of the mirrored crop.
         unseen: (N,) which images are in no training file; they are reported apart, if there are
             any.
-        corruptions: also measure accuracy under each corruption at each level, and its mean over
-            them all relative to that on the clean images.
+        corruptions: also measure accuracy under each corruption at each level, of every so many-th
+            image, and its mean over them all relative to that on the same images when clean; 0 not
+            to.
     """
     held = protocols(faces)
     rows = [protocol.rows for protocol in held.values()]
@@ -156,16 +158,23 @@ def measure(
             results[name]["unseen"] = apart
             reports.append((name, kept, apart))
     if corruptions:
+        some = slice(None, None, corruptions)
+        reports = [(name, kept[some], report) for name, kept, report in reports if kept[some].any()]
+        for name, kept, report in reports:
+            right = (logits[name].argmax(1) == held[name].label)[some][kept]
+            report["corruptions_n"] = len(right)
+            report["corruptions_clean"] = round(float(right.mean()), 5)
         for kind in CORRUPTIONS:
             for level in (1, 2, 3):
-                asked = model.logits(corrupt(faces.grey, kind, level), rows, flip=tta)
+                asked = model.logits(corrupt(faces.grey[some], kind, level), rows, flip=tta)
                 spoiled = dict(zip(held, asked, strict=True))
                 for name, kept, report in reports:
-                    right = (spoiled[name].argmax(1) == held[name].label)[kept]
+                    right = (spoiled[name].argmax(1) == held[name].label[some])[kept]
                     table = report.setdefault("corruptions", {})
                     table.setdefault(kind, []).append(round(float(right.mean()), 5))
         for _, _, report in reports:
-            mean, clean = float(np.mean(list(report["corruptions"].values()))), report["accuracy"]
+            mean = float(np.mean(list(report["corruptions"].values())))
+            clean = report["corruptions_clean"]
             report["corruptions_relative"] = round(mean / clean, 5) if clean else None
     return results, logits
 
@@ -222,7 +231,8 @@ def _robustness(title: str, report: dict[str, Any]) -> list[str]:
         mean = 100 * np.mean(list(report["corruptions"].values()))
         share = 100 * report["corruptions_relative"]
         lines.append(
-            f"{title}: {mean:.2f} % over the corruptions, {share:.1f} % of that on clean images"
+            f"{title}: {mean:.2f} % over the corruptions, {share:.1f} % of that on clean images "
+            f"({report['corruptions_n']} of them)"
         )
     if "pose" in report:
         pose = report["pose"]
@@ -293,6 +303,22 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
     return document
 
 
+def write_beside(folders: Sequence[Path], document: dict[str, Any]) -> None:
+    """What the app and `training.publish` read: each network's part beside its weights, and, of
+    several, the whole beside their folders."""
+    for folder in folders:
+        name = folder.resolve().name
+        alone = {key: {name: document[key][name]} for key in ("weights", "results")}
+        _write(folder / "evaluation.json", document | alone)
+    if len(folders) > 1:
+        _write(folders[0].resolve().parent / "evaluation.json", document)
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
@@ -303,16 +329,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--labels", nargs="*", default=[], metavar="NAME=EXPRESSION")
     parser.add_argument("--tta", action="store_true", help="average with the mirrored crop")
     parser.add_argument("--seen-in", type=Path, metavar="TRAIN_DATA")
-    parser.add_argument("--corruptions", action="store_true")
+    parser.add_argument(
+        "--corruptions",
+        type=int,
+        nargs="?",
+        const=1,
+        default=0,
+        metavar="EVERY",
+        help="also of every image, or every so many-th, under eight corruptions at three levels",
+    )
     parser.add_argument("--by-pose", action="store_true", help="accuracy by yaw and face size")
     parser.add_argument("--errors", type=Path, metavar="DIR", help="contact sheets; keep local")
     parser.add_argument("--json", type=Path, metavar="OUT")
+    parser.add_argument(
+        "--beside", action="store_true", help="write evaluation.json where the app looks for it"
+    )
     try:
         given = parser.parse_args(arguments)
         document = evaluate(given)
         if given.json is not None:
-            given.json.parent.mkdir(parents=True, exist_ok=True)
-            given.json.write_text(json.dumps(document, indent=1) + "\n")
+            _write(given.json, document)
+        if given.beside:
+            write_beside(given.weights, document)
     except (DataError, FolderError, FerDemoError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

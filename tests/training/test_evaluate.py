@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -193,6 +194,33 @@ def test_refusals(
     ):
         assert evaluate.main(arguments) == 1
         assert sentence in capsys.readouterr().err
+
+
+def test_beside_the_weights_each_network_has_its_part_and_all_have_the_whole(
+    weights: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(weights, tmp_path / "weights")
+    arguments = ["--weights", str(copy / "one"), "--weights", str(copy / "two"), "--beside"]
+    whole = run(tmp_path / "o.json", *arguments, "--data", str(tiny_data))
+    assert json.loads((copy / "evaluation.json").read_text()) == whole
+    for name in ("one", "two"):
+        part = json.loads((copy / name / "evaluation.json").read_text())
+        assert part["results"] == {name: whole["results"][name]}
+        assert part["weights"] == {name: whole["weights"][name]}
+        assert part["n"] == whole["n"]
+
+
+def test_corruptions_of_some_images_are_held_against_the_same_ones_when_clean(
+    weights: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    arguments = ["--weights", str(weights / "one"), "--corruptions", "5"]
+    arguments += ["--data", str(tiny_data / "public_test.parquet")]
+    report = run(tmp_path / "o.json", *arguments)["results"]["one"]["fer2013"]
+    assert report["corruptions_n"] == 7
+    right = report["corruptions_clean"] * 7
+    assert right == pytest.approx(round(right), abs=1e-3)
+    relative = np.mean(list(report["corruptions"].values())) / report["corruptions_clean"]
+    assert report["corruptions_relative"] == pytest.approx(relative, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
