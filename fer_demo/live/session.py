@@ -171,7 +171,7 @@ class LiveSession:
             analysis = None  # WebRTC has changed the size of the video: boxes of another picture
         drawn = draw_frame(rgb, analysis, look, scale)
         with self._change:
-            self._shown = drawn
+            self._shown = None if self._ended else drawn
             self._shown_from = seen.arrived if seen else None
         return _as_frame(drawn)
 
@@ -179,7 +179,7 @@ class LiveSession:
         """The stream is over: the place is free, and no frame is kept but what was saved."""
         with self._change:
             self._ended = True
-            self._newest = None
+            self._newest = self._seen = self._shown = None
             self._change.notify_all()
         self._worker.forget(self)
         self._places.free(self)

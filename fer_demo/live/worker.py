@@ -53,7 +53,7 @@ class Worker:
             self._stopped = True
             self._news.notify()
         if self._thread is not None:
-            self._thread.join(timeout=2.0)
+            self._thread.join(timeout=1.0)
 
     def _run(self) -> None:
         while True:

@@ -43,12 +43,14 @@ class Part:
 
 PARTS = {
     "C1": Part(photo.c1, smoke=(4, 0.2), short=(20, 4), full=(20, 15)),
-    "C3": Part(photo.c3, smoke=(6, 2, 0), short=(120,), full=(1000,)),
+    "C3": Part(photo.c3, smoke=(6, 2, 0), short=(480,), full=(1000,)),
     "P1": Part(photo.p1, smoke=(3, 2), short=(10, 5), full=(10, 50)),
+    "U10": Part(photo.u10, smoke=(), short=(), full=()),
     "busy": Part(photo.busy, smoke=(30,), short=(30,), full=(40,)),
     "L1": Part(live.l1, smoke=(), short=(), full=()),
     "L2": Part(live.l2, smoke=(2, 0), short=(20,), full=(200,)),
     "L3": Part(live.l3, smoke=(0.3, 5), short=(4,), full=(60,)),
+    "L4": Part(live.l4, smoke=(), short=(), full=()),
     "two": Part(live.two, smoke=(12,), short=(30,), full=(30,)),
 }
 

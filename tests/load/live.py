@@ -1,4 +1,4 @@
-"""L1, L2, L3 and two streams at once: visitors of the Live page, who speak WebRTC too."""
+"""L1 to L4 and two streams at once: visitors of the Live page, who speak WebRTC too."""
 
 from __future__ import annotations
 
@@ -91,6 +91,19 @@ async def l2(url: str, process: psutil.Process, cycles: int, settle: float = 150
         Bar("L2 threads: ± 2", f"{threads} before, {more:+d} after", abs(more) <= 2),
         Bar("L2 memory: +50 MB", f"{before:.0f} MB before, {grown:+.0f} after", grown <= 50),
     ]
+
+
+async def l4(url: str, process: psutil.Process) -> list[Bar]:
+    """SIGTERM in the middle of a stream."""
+    visitor = await Visitor(url, page="live").__aenter__()
+    await visitor.start(Film(1))
+    await visitor.until(lambda: visitor.says("**Live:**"), 120)
+    start = time.monotonic()
+    process.terminate()
+    await asyncio.to_thread(process.wait, 60)
+    took = time.monotonic() - start
+    await visitor.leave(politely=False)
+    return [Bar("L4 ends in 5 s", f"{took:.1f} s", took <= 5)]
 
 
 async def l3(url: str, process: psutil.Process, minutes: float, warm_up: float = 60.0) -> list[Bar]:
