@@ -37,8 +37,11 @@ from streamlit import runtime
 FIRST_SECONDS = 15.0
 """After the first visit; by then its page has loaded what it needs."""
 
+TICK_SECONDS = 5.0
+"""The longest that what is free stays in the process, and a session beyond its time."""
+
 AGAIN_SECONDS = 60.0
-"""The longest that a session's leftovers may stay in memory after Streamlit has given it up."""
+"""The longest that a session's last leftovers stay in memory."""
 
 LAST_SECONDS = 2.0
 """That the visits at hand have to end in when the process does."""
@@ -49,45 +52,69 @@ LAST_UPLOAD_SECONDS = 1
 HEAPS = 2
 """Of glibc. One would make threads wait for each other."""
 
-_M_ARENA_MAX = -8  # from glibc's malloc.h
+LARGE_BYTES = 1 << 18
+"""What is larger gets memory of its own, which goes back to the system when it is freed. By itself
+glibc raises this to the largest that was ever freed, up to 32 MB: then pictures are cut from its
+heaps, and half a gigabyte of gaps stays there."""
+
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # from glibc's malloc.h
 
 
 def settle() -> None:
-    """Collect everything, keep what is left out of the collections to come, and give back memory.
+    """Collect everything, and keep what is left out of the collections to come.
 
-    Takes a third of a second. Memory is given back where the C library is glibc.
+    Takes a third of a second.
     """
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    give_back()
+
+
+def give_back() -> None:
+    """Give what is free back to the system, where the C library is glibc."""
     if glibc := _glibc():
         glibc.malloc_trim(0)
 
 
 def forget_gone() -> None:
-    """Let Streamlit give up the sessions whose time is over, with their pictures and files.
+    """Let Streamlit give up the sessions whose time is over.
 
-    It has no such function: only its own end of the next session does it. Their memory is free once
-    they are collected, as `settle` does.
+    It has no such function: only its own end of the next session does it.
     """
-    if not runtime.exists():
+    if app := _server():
+        # The storage is not made for threads, so this happens on the thread that uses it.
+        loop = app._get_async_objs().eventloop
+        loop.call_soon_threadsafe(app._session_mgr._session_storage._cache.expire)
+
+
+def _empty_what_is_given_up() -> None:
+    """Free a session's pictures when Streamlit gives it up, not when it is collected.
+
+    It would be collected when what was frozen is thawed; and the last one is held by Streamlit's
+    loop for as long as nobody comes.
+    """
+    app = _server()
+    if app is None:
         return
-    app: Any = runtime.get_instance()
-    kept = app._session_mgr._session_storage._cache
+    loop = app._get_async_objs().eventloop
 
-    def forget() -> None:
-        stored = [info.session for info in kept._data.values()]
-        kept.expire()
-        for session in stored:
-            if session.id not in kept:
-                # Its loop may hold the last one for as long as nobody comes, so it is emptied.
-                session.shutdown()
-                session.session_state.clear()
-        # A download is marked at the first time and deleted at the second.
-        app.media_file_mgr.remove_orphaned_files()
+    def empty(session: Any) -> None:
+        if not app.is_active_session(session.id):  # one that comes back leaves the storage as well
+            session.shutdown()
+            session.session_state.clear()
+            session._fragment_storage.clear()  # fragments hold what they were called with
 
-    # The storage is not made for threads, so this happens on the thread that uses it.
-    app._get_async_objs().eventloop.call_soon_threadsafe(forget)
+    def removed(_: str, info: Any) -> None:
+        loop.call_soon_threadsafe(empty, info.session)
+
+    app._session_mgr._session_storage._cache._on_remove = removed
+
+
+def _server() -> Any:
+    """Streamlit's, of whose inside these functions know; None where a page runs without one."""
+    app = runtime.get_instance() if runtime.exists() else None
+    return app if isinstance(app, runtime.Runtime) else None
 
 
 @st.cache_resource(show_spinner=False)
@@ -95,8 +122,10 @@ def keep_house() -> None:
     """Settle from now on, now and then; once a process."""
     if glibc := _glibc():
         glibc.mallopt(_M_ARENA_MAX, HEAPS)
+        glibc.mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
     atexit.register(_wait_for_visits)
     _bound_the_wait_for_uploads()
+    _empty_what_is_given_up()
     threading.Thread(target=_run, name="housekeeping", daemon=True).start()
 
 
@@ -104,9 +133,14 @@ def _run() -> None:
     time.sleep(FIRST_SECONDS)
     while True:
         settle()
-        time.sleep(AGAIN_SECONDS)
-        forget_gone()
-        time.sleep(1.0)  # it is done on another thread, and `settle` collects what it lets go of
+        if app := _server():
+            # A download is marked at the first time and deleted at the second.
+            app.media_file_mgr.remove_orphaned_files()
+        end = time.monotonic() + AGAIN_SECONDS
+        while time.monotonic() < end:
+            time.sleep(TICK_SECONDS)
+            forget_gone()
+            give_back()
 
 
 def _wait_for_visits() -> None:

@@ -55,7 +55,7 @@ import sys
 from streamlit.web import cli
 from fer_demo.ui import housekeeping
 
-housekeeping.FIRST_SECONDS = housekeeping.AGAIN_SECONDS = 1.0
+housekeeping.FIRST_SECONDS = housekeeping.TICK_SECONDS = 1.0
 sys.exit(cli.main(["run", "app.py", "--server.disconnectedSessionTTL=2", *sys.argv[1:]]))
 """
 
