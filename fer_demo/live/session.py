@@ -171,15 +171,17 @@ class LiveSession:
             analysis = None  # WebRTC has changed the size of the video: boxes of another picture
         drawn = draw_frame(rgb, analysis, look, scale)
         with self._change:
-            self._shown = None if self._ended else drawn
+            if not self._ended:  # else nothing is left to draw on it
+                self._shown = drawn
             self._shown_from = seen.arrived if seen else None
         return _as_frame(drawn)
 
     def end(self, *_: Any) -> None:
-        """The stream is over: the place is free, and no frame is kept but what was saved."""
+        """The stream is over: the place is free; of its frames those that were saved are kept, and
+        the last, as it was drawn."""
         with self._change:
             self._ended = True
-            self._newest = self._seen = self._shown = None
+            self._newest = self._seen = None
             self._change.notify_all()
         self._worker.forget(self)
         self._places.free(self)

@@ -27,6 +27,7 @@ import gc
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from socket import socket
 from typing import Any
 
@@ -82,10 +83,9 @@ def forget_gone() -> None:
 
     It has no such function: only its own end of the next session does it.
     """
-    if app := _server():
+    if server := _server():
         # The storage is not made for threads, so this happens on the thread that uses it.
-        loop = app._get_async_objs().eventloop
-        loop.call_soon_threadsafe(app._session_mgr._session_storage._cache.expire)
+        server.loop.call_soon_threadsafe(server.stored.expire)
 
 
 def _empty_what_is_given_up() -> None:
@@ -94,10 +94,10 @@ def _empty_what_is_given_up() -> None:
     It would be collected when what was frozen is thawed; and the last one is held by Streamlit's
     loop for as long as nobody comes.
     """
-    app = _server()
-    if app is None:
+    server = _server()
+    if server is None:
         return
-    loop = app._get_async_objs().eventloop
+    app, loop = server.app, server.loop
 
     def empty(session: Any) -> None:
         if not app.is_active_session(session.id):  # one that comes back leaves the storage as well
@@ -108,13 +108,28 @@ def _empty_what_is_given_up() -> None:
     def removed(_: str, info: Any) -> None:
         loop.call_soon_threadsafe(empty, info.session)
 
-    app._session_mgr._session_storage._cache._on_remove = removed
+    server.stored._on_remove = removed
 
 
-def _server() -> Any:
-    """Streamlit's, of whose inside these functions know; None where a page runs without one."""
-    app = runtime.get_instance() if runtime.exists() else None
-    return app if isinstance(app, runtime.Runtime) else None
+@dataclass(frozen=True)
+class _Server:
+    """The inside of Streamlit, as far as it is needed here."""
+
+    app: Any
+    loop: Any
+    stored: Any
+    """Sessions of closed tabs, a `TTLCache`."""
+
+
+def _server() -> _Server | None:
+    """None where a page runs without a server, or where another Streamlit has another inside: then
+    sessions go when it gives them up. A test holds that the one installed is known."""
+    try:
+        app: Any = runtime.get_instance()
+        stored = app._session_mgr._session_storage._cache
+        return _Server(app, app._get_async_objs().eventloop, stored)
+    except (AttributeError, RuntimeError):
+        return None
 
 
 @st.cache_resource(show_spinner=False)
@@ -133,9 +148,9 @@ def _run() -> None:
     time.sleep(FIRST_SECONDS)
     while True:
         settle()
-        if app := _server():
+        if server := _server():
             # A download is marked at the first time and deleted at the second.
-            app.media_file_mgr.remove_orphaned_files()
+            server.app.media_file_mgr.remove_orphaned_files()
         end = time.monotonic() + AGAIN_SECONDS
         while time.monotonic() < end:
             time.sleep(TICK_SECONDS)

@@ -132,7 +132,7 @@ def test_an_upload_without_end_is_stopped_and_costs_little(server: Server) -> No
                 assert answer == 413
                 assert sent < 100
             print(f"stopped after {sent} MB, +{memory.peak():.0f} MB")
-            assert memory.peak() < 20
+            assert memory.peak() < 24  # those that might be a photo are held, no more
 
     asyncio.run(story())
 

@@ -19,7 +19,7 @@ from tests.ui.conftest import example_png
 from tests.ui.live_app import serve
 from tests.ui.test_photo_browser import NARROW, open_app, sideways
 from training import publish
-from training.evaluate import Model, measure
+from training.evaluate import Model, Network, measure
 from training.folder import weights_sha256
 
 REPO, OTHER = "me/fer-tiny", "me/fer-other"
@@ -28,7 +28,7 @@ REPO, OTHER = "me/fer-tiny", "me/fer-other"
 def write_evaluation(folder: Path) -> None:
     """What `training.evaluate` would write of it, on a few made faces."""
     faces = tiny_faces(35)
-    results, _ = measure(Model(folder.name, [folder]), faces)
+    results, _ = measure(Model(folder.name, [Network(folder)]), faces)
     document = {
         "data": "tiny", "split": "public_test", "n": len(faces), "tta": False, "caution": "",
         "weights": {folder.name: weights_sha256(folder)}, "results": {folder.name: results},
