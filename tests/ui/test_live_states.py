@@ -168,15 +168,20 @@ def test_a_provider_that_is_silent_is_asked_once_a_minute_and_direct_connections
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize("connects", [True, False])
-def test_the_camera_is_closed_after_a_snapshot_until_the_next_click(
-    live: AppTest, component: Component, connects: bool
-) -> None:
+def open_camera(live: AppTest, component: Component, connects: bool) -> None:
+    """By the button; or by itself, where no live connection can be had."""
     if connects:
         live.button(key="live-camera-button").click().run()
     else:
         component.fails = TimeoutError()
         press(live, component)
+
+
+@pytest.mark.parametrize("connects", [True, False])
+def test_the_camera_is_closed_after_a_snapshot_until_the_next_click(
+    live: AppTest, component: Component, connects: bool
+) -> None:
+    open_camera(live, component, connects)
     live.camera_input[0].set_value(("snap.jpg", example_png("one"), "image/jpeg")).run()
     assert not live.exception
     assert live.session_state["gallery"].pictures
@@ -189,11 +194,7 @@ def test_the_camera_is_closed_after_a_snapshot_until_the_next_click(
 def test_the_camera_can_be_closed_again(
     live: AppTest, component: Component, connects: bool
 ) -> None:
-    if connects:
-        live.button(key="live-camera-button").click().run()
-    else:
-        component.fails = TimeoutError()
-        press(live, component)
+    open_camera(live, component, connects)
     assert live.get("camera_input")
     assert live.button(key="live-camera-button").label == "Close the camera"
     live.button(key="live-camera-button").click().run()
