@@ -43,7 +43,6 @@ from training.faithfulness import (
     Ask,
     Pictures,
     Values,
-    bootstrap,
     deletion_and_insertion,
     pictures,
     randomised_step_by_step,
@@ -52,6 +51,7 @@ from training.faithfulness import (
     road,
 )
 from training.folder import FolderError, verified_folder
+from training.metrics import bootstrap
 
 DEFAULT = "influence"
 """What the Photo page shows first."""

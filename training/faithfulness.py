@@ -169,14 +169,6 @@ def _area(curve: list[NDArray[np.float32]]) -> Values:
     return np.trapezoid(np.stack(curve, axis=1), dx=1 / (len(curve) - 1), axis=1)
 
 
-def bootstrap(values: Values, resamples: int = 5000) -> tuple[float, float, float]:
-    """Mean of (N,) values and its 95 % interval, images drawn with replacement."""
-    generator = np.random.default_rng(0)
-    counts = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), resamples)
-    low, high = np.percentile(counts @ values / len(values), [2.5, 97.5])
-    return float(values.mean()), float(low), float(high)
-
-
 def rank_correlation(one: Values, other: Values) -> Values:
     """(N,) Spearman correlation of two sets of maps (N, h, w); 0 where one is flat."""
     a, b = (rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other))

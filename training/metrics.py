@@ -30,6 +30,14 @@ Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
 
 
+def bootstrap(values: Floats, resamples: int = 5000) -> tuple[float, float, float]:
+    """Mean of (N,) values and its 95 % interval, images drawn with replacement."""
+    generator = np.random.default_rng(0)
+    counts = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), resamples)
+    low, high = np.percentile(counts @ values / len(values), [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)
+
+
 def classification(logits: Floats, label: Labels, names: tuple[str, ...]) -> dict[str, Any]:
     """Accuracy with its binomial standard error, macro F1, per-class figures, confusion matrix.
 

@@ -31,6 +31,7 @@ from training.data import DataError, LabelledFaces, read_train_and_valid
 from training.distill import Targets, read_targets
 from training.duplicates import fit_for_selection
 from training.folder import FolderError
+from training.metrics import bootstrap
 from training.predict import predict_logits
 from training.recipe import (
     Recipe,
@@ -43,8 +44,6 @@ from training.run import Run, read_checkpoint, recipe_of
 from training.stop import Diverged, Stop, TrainingStopped
 from training.train import fit, refuse_unused
 from training.votes import ferplus8_label
-
-RESAMPLES = 2_000
 
 GO_ON = "Give the same command again to go on."
 
@@ -144,15 +143,6 @@ def outcome(run: Run, settings: dict[str, Any], valid: LabelledFaces) -> Outcome
     return Outcome(settings, row, nll)
 
 
-def paired_interval(difference: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean of paired differences."""
-    generator = np.random.default_rng(0)
-    n = len(difference)
-    means = [difference[generator.integers(0, n, n)].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return round(float(low), 5), round(float(high), 5)
-
-
 def compare(outcomes: list[Outcome]) -> list[dict[str, Any]]:
     """A row a point; all but the first carry their paired NLL difference from the first."""
     first = outcomes[0]
@@ -162,10 +152,8 @@ def compare(outcomes: list[Outcome]) -> list[dict[str, Any]]:
         if outcome is not first:
             for head in outcome.nll:
                 difference = outcome.nll[head] - first.nll[head]
-                row[head] = row[head] | {
-                    "nll_difference": round(float(difference.mean()), 5),
-                    "nll_interval": paired_interval(difference),
-                }
+                mean, low, high = (round(figure, 5) for figure in bootstrap(difference))
+                row[head] |= {"nll_difference": mean, "nll_interval": (low, high)}
         rows.append(row)
     return rows
 

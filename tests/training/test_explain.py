@@ -15,7 +15,6 @@ from scipy.stats import spearmanr
 from tests.factories import write_weights_folder
 from training import explain
 from training.faithfulness import (
-    bootstrap,
     deletion_and_insertion,
     imputed,
     pictures,
@@ -92,14 +91,6 @@ def test_rank_correlation_is_spearmans() -> None:
     for i in range(5):
         assert found[i] == pytest.approx(spearmanr(one[i].ravel(), other[i].ravel())[0])
     assert rank_correlation(one, np.zeros_like(one)).tolist() == [0] * 5
-
-
-def test_the_bootstrap_interval_is_that_of_a_mean() -> None:
-    values = np.random.default_rng(3).normal(1.0, 2.0, 400)
-    mean, low, high = bootstrap(values)
-    assert mean == pytest.approx(values.mean())
-    half = 1.96 * values.std() / 20
-    assert (mean - low, high - mean) == (pytest.approx(half, rel=0.1),) * 2
 
 
 def test_randomisation_runs_from_the_last_stage_to_the_first() -> None:

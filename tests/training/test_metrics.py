@@ -73,3 +73,11 @@ def test_entropy_correlation_leaves_out_images_without_votes() -> None:
     voted = -(probs * np.log(probs)).sum(1)
     voted[:100] = np.nan
     assert metrics.entropy_correlation(LOGITS, voted) == pytest.approx(1)
+
+
+def test_the_bootstrap_interval_is_that_of_a_mean() -> None:
+    values = np.random.default_rng(3).normal(1.0, 2.0, 400)
+    mean, low, high = metrics.bootstrap(values)
+    assert mean == pytest.approx(values.mean())
+    half = 1.96 * values.std() / 20
+    assert (mean - low, high - mean) == (pytest.approx(half, rel=0.1),) * 2

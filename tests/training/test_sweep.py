@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.training.conftest import checkpoint, tiny_faces
@@ -45,14 +44,6 @@ def test_a_grid_is_every_combination_with_the_reference_first() -> None:
 def test_a_pair_that_names_no_setting_is_refused(pair: str) -> None:
     with pytest.raises(RecipeError, match="--set"):
         sweep.grid([pair])
-
-
-def test_the_interval_of_a_real_difference_excludes_zero_and_of_noise_does_not() -> None:
-    noise = np.random.default_rng(1).normal(0, 1, 2000)
-    low, high = sweep.paired_interval(noise - noise.mean())
-    assert low < 0 < high
-    low, high = sweep.paired_interval(noise - noise.mean() + 0.2)
-    assert 0.1 < low < 0.2 < high < 0.3
 
 
 def test_a_sweep_trains_each_point_once_and_compares_it_with_the_first(
