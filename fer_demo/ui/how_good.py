@@ -7,20 +7,15 @@ from typing import Any
 import streamlit as st
 
 from fer_demo import model_charts
-from fer_demo.ensemble import ENSEMBLE
 from fer_demo.measured import HEADS, Json, Measured, peers
 from fer_demo.model_charts import Row, share
 from fer_demo.ui.figures import missing, section, show, table
+from fer_demo.ui.origin import title
 
 SHOWN = "ferplus7"
 """The protocol of the head that the app shows."""
 
 PROTOCOLS = {"fer2013": "FER2013", "ferplus8": "FER+ 8", SHOWN: "FER+ 7"}
-
-
-def title_of(name: str) -> str:
-    """A name of `Measured` as people read it."""
-    return "Together" if name == ENSEMBLE else name
 
 
 def accuracy(model: Measured) -> float:
@@ -43,7 +38,7 @@ def how_good(models: list[Measured]) -> None:
     published = peers()
     for head, name in (("fer2013", "FER2013"), ("ferplus8", "FER+")):
         ours = {
-            title_of(model.name): (model.heads[head], model.split)
+            title(model.name): (model.heads[head], model.split)
             for model in measured
             if head in model.heads
         }
@@ -68,7 +63,7 @@ def _accuracies(measured: list[Measured]) -> None:
     rows: list[Row] = []
     for model in measured:
         figures = {name: _figure(model.heads.get(head)) for head, name in PROTOCOLS.items()}
-        rows.append({"Model": title_of(model.name), **figures})
+        rows.append({"Model": title(model.name), **figures})
     table(rows)
     st.caption(
         "FER+ 8: eight classes, a strict majority of ten votes. FER+ 7: the seven classes that "
@@ -78,7 +73,7 @@ def _accuracies(measured: list[Measured]) -> None:
         table(
             [
                 {
-                    "Model": title_of(model.name),
+                    "Model": title(model.name),
                     "Labels": HEADS.get(head, head),
                     "Pictures": f"{result['n']}, {model.split}",
                     "Macro F1": share(result["macro_f1"]),
@@ -98,7 +93,7 @@ def _figure(result: Json | None) -> str:
 
 def _how_fast(models: list[Measured], published: list[dict[str, Any]]) -> None:
     timed = {
-        title_of(model.name): (model.bench, model.heads["fer2013"]["accuracy"])
+        title(model.name): (model.bench, model.heads["fer2013"]["accuracy"])
         for model in models
         if model.bench is not None and "fer2013" in model.heads
     }

@@ -12,7 +12,8 @@ from fer_demo.ensemble import ENSEMBLE
 from fer_demo.measured import SPLITS, Json, Measured, bundled
 from fer_demo.model_charts import Row, share
 from fer_demo.ui.figures import BARE, finding, missing, numbers, section, show, table
-from fer_demo.ui.how_good import SHOWN, accuracy, how_good, title_of
+from fer_demo.ui.how_good import SHOWN, accuracy, how_good
+from fer_demo.ui.origin import title
 
 INTRO = """
 These figures come from files that lie beside each model's weights, written by the programs that
@@ -77,7 +78,7 @@ def _chosen(models: list[Measured]) -> Measured:
         "All figures below are of",
         [model.name for model in models],
         key="measured-model",
-        format_func=title_of,
+        format_func=title,
         width=260,
     )
     return next(model for model in models if model.name == name)

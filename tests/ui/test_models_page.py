@@ -238,7 +238,7 @@ def test_the_page_shows_several_models_together(
     measure_together(tmp_path)
     app = page(tmp_path, monkeypatch)
     (table, *_) = app.table
-    assert sorted(table.value["Model"]) == ["Together", "a", "b"]
+    assert sorted(table.value["Model"]) == ["Both", "a", "b"]
     choice = app.selectbox(key="measured-model")
     choice.set_value("ensemble").run()
     assert not app.exception
