@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fer_demo.errors import FerDemoError
+from fer_demo.faces import FaceDetector
 from fer_demo.images import ACCEPTED, MAX_BYTES, MAX_PIXELS, MAX_SIDE
 from fer_demo.ui import resources
-from fer_demo.ui.layout import NOTICE_TITLE
+from fer_demo.ui.layout import NOTICE_TITLE, told
 from fer_demo.ui.origin import origin
+from fer_demo.weights import WeightsFolder
 
 WHAT = f"""
 {NOTICE_TITLE}
@@ -94,13 +95,14 @@ def _faces() -> str:
 
 def _running() -> None:
     """Models and detector in use, as the server has them."""
-    try:
+    with told("about-again"):
         with st.spinner("Looking for the face detector and the models"):
             detector = resources.detector()
             folders = [resources.weights(name) for name in resources.models()]
-    except FerDemoError as error:
-        st.error(str(error), icon=":material/error:")
-        return
+        _names(detector, folders)
+
+
+def _names(detector: FaceDetector, folders: list[WeightsFolder]) -> None:
     st.markdown(f"Face detector: {detector.name}.")
     if detector.notice:
         st.text(detector.notice)

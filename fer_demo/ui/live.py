@@ -15,14 +15,13 @@ import streamlit as st
 from av import VideoFrame
 from streamlit_webrtc import Translations, WebRtcMode, webrtc_streamer
 
-from fer_demo.errors import FerDemoError
 from fer_demo.live.drawing import Look
 from fer_demo.live.session import Ask, LiveSession
 from fer_demo.live.turn import STUN
 from fer_demo.types import EXPRESSIONS
 from fer_demo.ui import live_shared, resources
 from fer_demo.ui.gallery import forget_upload, gallery
-from fer_demo.ui.layout import notice
+from fer_demo.ui.layout import notice, told
 from fer_demo.ui.live_panel import UNREACHABLE, Outcome, panel
 from fer_demo.ui.origin import short_name
 
@@ -70,7 +69,7 @@ def main() -> None:
 
 def _load() -> bool:
     """Load and warm everything before the component is there: its callback must never wait."""
-    try:
+    with told("live-load-again"):
         names = resources.models()
         name = st.session_state.get("live-model", st.query_params.get("live-model"))
         name = name if name in names else names[0]
@@ -80,12 +79,10 @@ def _load() -> bool:
                 resources.classifier(name)
                 detector = detector_to_be.result()
             live_shared.settle(name)
-    except FerDemoError as error:
-        st.error(str(error))
-        return False
-    if detector.notice:
-        st.info(detector.notice)
-    return True
+        if detector.notice:
+            st.info(detector.notice)
+        return True
+    return False
 
 
 def _video() -> str:
@@ -224,11 +221,6 @@ def _controls() -> None:
                     bind="query-params",
                     format_func=short_name,
                 )
-    try:
-        classifier = resources.classifier(name)
-    except FerDemoError as error:
-        st.error(str(error))
-        return
     look = Look(
         overlay=overlay,
         expression=None if chosen == PREDICTED else chosen,
@@ -236,10 +228,12 @@ def _controls() -> None:
         mirror=mirror,
         blur_others=blur,
     )
-    ask = Ask(live_shared.live_detector(), classifier, smoothing / 100, look)
-    st.session_state["live-ask"] = ask
-    if (session := st.session_state.get("live-session")) is not None:
-        session.ask = ask
+    with told("live-controls-again"):
+        classifier = resources.classifier(name)
+        ask = Ask(live_shared.live_detector(), classifier, smoothing / 100, look)
+        st.session_state["live-ask"] = ask
+        if (session := st.session_state.get("live-session")) is not None:
+            session.ask = ask
 
 
 def _snapshot(playing: bool) -> None:
