@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_demo.bench.film import frame
+from fer_demo.live.drawing import Look, draw_frame
+from fer_demo.live.places import Places
+from fer_demo.live.session import MAX_MOMENTS, MOMENT_GAP, Ask, LiveSession
+from fer_demo.live.worker import Worker
+from fer_demo.types import Crops, Predictions
+from tests.live.conftest import WAIT, people, play, until, video_frame
+
+
+@pytest.mark.parametrize("faces", [1, 4])
+def test_frames_come_back_with_numbered_boxes(session: LiveSession, faces: int) -> None:
+    # The delay is known when a drawn frame is sent: with the one after it.
+    out = play(session, lambda: len(people(session)) == faces and session.status().delay, faces)
+    assert out.shape == (480, 640, 3)
+    assert people(session) == list(range(1, faces + 1))
+    status = session.status()
+    assert status.frames >= status.analysed > 0
+    assert status.rate > 0
+    assert 0 < status.delay < WAIT
+
+
+def test_numbers_stay_while_people_move(session: LiveSession) -> None:
+    play(session, lambda: session.status().analysed >= 40, faces=4)
+    assert people(session) == [1, 2, 3, 4]
+    assert session.recording.timeline().people == (1, 2, 3, 4)
+
+
+def test_numbers_stay_when_the_video_changes_its_size(session: LiveSession) -> None:
+    def small(k: int) -> np.ndarray:
+        return cv2.resize(frame(4, k / 30), (320, 240), interpolation=cv2.INTER_AREA)
+
+    play(session, lambda: people(session) == [1, 2, 3, 4], faces=4)
+    for k, rgb in enumerate((small(0), frame(4, 0), small(0), small(0))):
+        before = session.status().analysed
+        session.receive(video_frame(rgb, k))
+        until(lambda n=before: session.status().analysed > n)
+    assert people(session) == [1, 2, 3, 4]
+
+
+def test_a_frame_of_another_size_gets_no_boxes_of_the_old_one(session: LiveSession) -> None:
+    session.ask = replace(session.ask, look=Look(mirror=False))
+    play(session, lambda: people(session) == [1])
+    session.work = lambda: None  # type: ignore[method-assign]  # nothing new is found
+    grey = np.full((240, 320, 3), 128, np.uint8)
+    out = session.receive(video_frame(grey)).to_ndarray(format="rgb24")
+    assert np.ptp(out) < 8
+
+
+def test_the_delay_lasts_until_the_frame_is_sent_which_is_with_the_next(
+    session: LiveSession,
+) -> None:
+    play(session, lambda: people(session) == [1])
+    for k in range(12):
+        time.sleep(0.3)
+        session.receive(video_frame(frame(1, k / 3), k))
+    assert session.status().delay > 0.3
+
+
+def test_settings_change_while_it_runs(session: LiveSession, ask: Ask) -> None:
+    def differs(look: Look) -> float:
+        seen = session.seen
+        assert seen is not None
+        rgb = frame(1, 0)
+        plain = draw_frame(rgb, seen.analysis, Look(mirror=False), seen.scale)
+        return float(np.abs(draw_frame(rgb, seen.analysis, look, seen.scale) - plain).mean())
+
+    play(session, lambda: people(session) == [1])
+    overlay = Look(overlay=True, mirror=False)
+    assert differs(overlay) > 0.5
+    assert differs(replace(overlay, opacity=0.0)) == 0.0
+    assert differs(Look(blur_others=True, mirror=False)) > 0.5
+    before = session.status().analysed
+    session.ask = replace(ask, look=Look(overlay=True, expression="sad"), smoothing=1.0)
+    play(session, lambda: session.status().analysed > before + 2)
+
+
+def test_after_a_change_of_model_the_old_one_has_no_say(session: LiveSession, ask: Ask) -> None:
+    class Loud:
+        name, uncertain_below = "loud", 0.5
+
+        def predict(self, crops: Crops) -> Predictions:
+            found = ask.classifier.predict(crops)
+            logits = np.tile(np.float32([0, 0, 0, 0, 9, 0, 0]), (len(crops), 1))
+            return replace(found, logits=logits, evidence=100 * found.evidence)
+
+    session.ask = replace(ask, smoothing=1.0)
+    play(session, lambda: people(session) == [1])
+    before = session.seen
+    session.ask = replace(ask, classifier=Loud(), smoothing=1.0)
+    play(session, lambda: session.seen and session.seen.analysis.model == "loud")
+    first = session.seen
+    assert before is not None
+    assert first is not None
+    np.testing.assert_allclose(first.analysis.predictions.logits, [[0, 0, 0, 0, 9, 0, 0]])
+    assert first.scale > 20 * before.scale
+
+
+def test_a_stream_ends_by_itself(ask: Ask) -> None:
+    places = Places(1)
+    session = LiveSession(ask, Worker(), places, limit_seconds=0.5)
+    play(session, lambda: session.expired)
+    frames = session.status().frames
+    session.receive(video_frame(frame(1, 0)))
+    assert session.status().frames == frames
+    session.end()
+
+
+def test_a_stream_goes_on_from_the_one_before(ask: Ask) -> None:
+    first = LiveSession(ask, Worker(), Places(1))
+    play(first, lambda: people(first) == [1, 2], faces=2)
+    assert first.save_moment() is not None
+    first.end()
+    lasted = first.status().seconds
+    second = LiveSession(ask, Worker(), Places(1), before=first)
+    assert second.status().seconds == lasted
+    late = lasted + MOMENT_GAP + 0.5  # what is kept sooner would be the same moment
+    play(second, lambda: len(people(second)) == 4 and second.status().seconds > late, faces=4)
+    assert second.save_moment() is not None
+    seen = people(second)
+    second.end()
+    timeline = second.recording.timeline()
+    assert timeline.people[:2] == (1, 2)
+    assert min(seen) > 0
+    assert set(seen) - {1, 2}, "a number of before is nobody else's"
+    assert (np.diff(timeline.seconds) >= 0).all()
+    assert timeline.seconds.max() > lasted
+    assert [moment.seconds > lasted for moment in second.moments] == [False, True]
+    assert second.status().seconds >= timeline.seconds.max() - 1e-3
+
+
+def test_after_the_end_nothing_is_worked_on(session: LiveSession) -> None:
+    play(session, lambda: people(session) == [1])
+    session.end()
+    analysed = session.status().analysed
+    session.receive(video_frame(frame(1, 0)))
+    session.work()
+    assert session.status().analysed == analysed
+    assert session.status().ended
+    assert session.last_picture() is not None
+
+
+def test_moments_are_what_was_on_show(session: LiveSession) -> None:
+    assert session.save_moment() is None
+    play(session, lambda: people(session) == [1])
+    moment = session.save_moment()
+    assert moment is not None
+    np.testing.assert_array_equal(moment.rgb, session.last_picture())
+    assert session.save_moment() is moment  # a click that arrives twice
+    assert session.moments == [moment]
+    session.moments *= MAX_MOMENTS
+    assert session.save_moment() is None
