@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,12 @@ def targets_file(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_
     options = ["--weights", str(folder / "tiny"), "--data", str(tiny_data), "--out", str(out)]
     assert distill.main(options) == 0
     return out
+
+
+@pytest.fixture
+def train(tiny_data: Path, recipe_file: Path) -> Callable[..., int]:
+    """Train the tiny recipe into a folder, with further options; the exit status."""
+    return partial(run_training, recipe_file, tiny_data)
 
 
 def test_a_teacher_that_agrees_leaves_no_gradient() -> None:
@@ -88,10 +96,9 @@ def test_a_broken_file_of_the_ensemble_is_a_sentence(
 
 
 def test_a_student_learns_something_else_than_without_a_teacher(
-    tmp_path: Path, tiny_run: Path, tiny_data: Path, recipe_file: Path, targets_file: Path
+    train: Callable[..., int], tiny_run: Path, targets_file: Path, tmp_path: Path
 ) -> None:
-    options = (*TAUGHT, "--targets", str(targets_file))
-    assert run_training(recipe_file, tiny_data, tmp_path / "student", *options) == 0
+    assert train(tmp_path / "student", *TAUGHT, "--targets", str(targets_file)) == 0
     one, other = checkpoint(tiny_run)["model"], checkpoint(tmp_path / "student")["model"]
     assert any(not torch.equal(one[name], other[name]) for name in one)
     weights = tmp_path / "weights"
@@ -101,54 +108,50 @@ def test_a_student_learns_something_else_than_without_a_teacher(
 
 
 def test_a_recipe_that_needs_a_teacher_says_how_to_make_one(
-    tmp_path: Path,
-    tiny_data: Path,
-    recipe_file: Path,
+    train: Callable[..., int],
     targets_file: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     late = (*TAUGHT, "--teacher-from", "1")
-    assert run_training(recipe_file, tiny_data, tmp_path / "late", *late) == 1
+    assert train(tmp_path / "late", *late) == 1
     assert "from epoch 2 on" in capsys.readouterr().err
     # The epochs before are kept: with targets it goes on as if they had been there.
     with_targets = (*late, "--targets", str(targets_file))
-    assert run_training(recipe_file, tiny_data, tmp_path / "late", *with_targets, "--resume") == 0
-    assert run_training(recipe_file, tiny_data, tmp_path / "whole", *with_targets) == 0
+    assert train(tmp_path / "late", *with_targets, "--resume") == 0
+    assert train(tmp_path / "whole", *with_targets) == 0
     assert_same_weights(tmp_path / "late", tmp_path / "whole")
 
 
 def test_targets_that_no_setting_uses_are_refused(
-    tmp_path: Path,
-    tiny_data: Path,
-    recipe_file: Path,
+    train: Callable[..., int],
     targets_file: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    given = ("--targets", str(targets_file))
-    assert run_training(recipe_file, tiny_data, tmp_path / "run", *given) == 1
+    assert train(tmp_path / "run", "--targets", str(targets_file)) == 1
     assert "--targets needs a teacher_weight above 0." in capsys.readouterr().err
 
 
 def test_a_run_goes_on_with_its_own_teachers_only(
-    tmp_path: Path,
+    train: Callable[..., int],
     tiny_data: Path,
-    recipe_file: Path,
     targets_file: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    given = (*TAUGHT, "--targets", str(targets_file), "--decay-epochs", "0")
-    assert run_training(recipe_file, tiny_data, tmp_path / "run", *given, "--epochs", "1") == 0
+    taught = (*TAUGHT, "--decay-epochs", "0", "--targets")
+    assert train(tmp_path / "run", *taught, str(targets_file), "--epochs", "1") == 0
     own = read_targets(targets_file, read_split(tiny_data, "train"))
     others = tmp_path / "others.npz"
     distill.write_targets(replace(own, teachers=("another 0123456789ab",)), others)
-    longer = (*TAUGHT, "--decay-epochs", "0", "--resume", "--targets")
-    assert run_training(recipe_file, tiny_data, tmp_path / "run", *longer, str(others)) == 1
+    assert train(tmp_path / "run", *taught, str(others), "--resume") == 1
     assert "These targets are of other teachers than the run's." in capsys.readouterr().err
-    assert run_training(recipe_file, tiny_data, tmp_path / "run", *longer, str(targets_file)) == 0
+    assert train(tmp_path / "run", *taught, str(targets_file), "--resume") == 0
 
 
 def test_wrong_teacher_settings_are_refused(
-    tmp_path: Path, tiny_data: Path, recipe_file: Path, capsys: pytest.CaptureFixture[str]
+    train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_training(recipe_file, tiny_data, tmp_path, "--teacher-weight", "1.5") == 1
+    assert train(tmp_path / "run", "--teacher-weight", "1.5") == 1
     assert "teacher_weight is in [0, 1]" in capsys.readouterr().err

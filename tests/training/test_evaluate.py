@@ -36,19 +36,19 @@ def no_yunet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection, "detector_file", refuse)
 
 
-def run(out: Path, *arguments: str) -> dict:
-    assert evaluate.main([*arguments, "--json", str(out)]) == 0
+def run(weights: Path, data: Path, out: Path, *options: str) -> dict:
+    """`python -m training.evaluate` in this process: the document that it wrote to `out`."""
+    given = ["--weights", str(weights), "--data", str(data), "--json", str(out)]
+    assert evaluate.main([*given, *options]) == 0
     return json.loads(out.read_text())
 
 
 def test_a_rerun_gives_the_same_document(
     weights: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--weights", str(weights / "one"), "--data", str(tiny_data)]
-    arguments += ["--seen-in", str(tiny_data)]
-    run(tmp_path / "a.json", *arguments)
+    run(weights / "one", tiny_data, tmp_path / "a.json", "--seen-in", str(tiny_data))
     told = capsys.readouterr().out
-    run(tmp_path / "b.json", *arguments)
+    run(weights / "one", tiny_data, tmp_path / "b.json", "--seen-in", str(tiny_data))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert capsys.readouterr().out == told
     assert "one ferplus7 unseen" in told
@@ -57,10 +57,10 @@ def test_a_rerun_gives_the_same_document(
 def test_the_document(
     weights: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--weights", str(weights / "one"), "--weights", str(weights / "two"), "--tta"]
-    arguments += ["--data", str(tiny_data / "public_test.parquet"), "--corruptions"]
-    arguments += ["--seen-in", str(tiny_data), "--errors", str(tmp_path / "errors")]
-    document = run(tmp_path / "o.json", *arguments)
+    data = tiny_data / "public_test.parquet"
+    options = ["--weights", str(weights / "two"), "--tta", "--corruptions"]
+    options += ["--seen-in", str(tiny_data), "--errors", str(tmp_path / "errors")]
+    document = run(weights / "one", data, tmp_path / "o.json", *options)
     assert (document["data"], document["n"], document["tta"]) == ("public_test.parquet", 35, True)
     assert document["split"] == "public_test"
     assert list(document["results"]) == ["one", "two", "ensemble"]
@@ -105,8 +105,7 @@ def test_the_document(
 def test_a_set_without_votes(weights: Path, tmp_path: Path) -> None:
     faces = tiny_faces(35)
     write_parquet(tmp_path / "set.parquet", LabelledFaces(faces.grey, faces.label, None))
-    arguments = ["--weights", str(weights / "one"), "--data", str(tmp_path / "set.parquet")]
-    document = run(tmp_path / "o.json", *arguments)
+    document = run(weights / "one", tmp_path / "set.parquet", tmp_path / "o.json")
     assert document["split"] == "set.parquet"  # not a split of FER2013
     heads = document["results"]["one"]
     assert list(heads) == ["fer2013", "given7"]
@@ -116,8 +115,8 @@ def test_a_set_without_votes(weights: Path, tmp_path: Path) -> None:
 def test_where_every_picture_was_trained_on_nothing_is_called_unseen(
     weights: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    arguments = ["--weights", str(weights / "one"), "--data", str(tiny_data), "--split", "train"]
-    heads = run(tmp_path / "o.json", *arguments, "--seen-in", str(tiny_data))["results"]["one"]
+    options = ("--split", "train", "--seen-in", str(tiny_data))
+    heads = run(weights / "one", tiny_data, tmp_path / "o.json", *options)["results"]["one"]
     assert [(head["n"], "unseen" in head) for head in heads.values()] == [(64, False)] * 3
 
 
@@ -125,8 +124,8 @@ def test_a_protocol_that_labels_no_picture_is_left_out(weights: Path, tmp_path: 
     faces = tiny_faces(35)
     faces.votes[:] = [5, 5, 0, 0, 0, 0, 0, 0, 0, 0]  # neutral as often as happy
     write_parquet(tmp_path / "tied.parquet", faces)
-    arguments = ["--weights", str(weights / "one"), "--data", str(tmp_path / "tied.parquet")]
-    heads = run(tmp_path / "o.json", *arguments)["results"]["one"]
+    document = run(weights / "one", tmp_path / "tied.parquet", tmp_path / "o.json")
+    heads = document["results"]["one"]
     assert list(heads) == ["fer2013", "ferplus7"]
     assert "without_ties" not in heads["ferplus7"]
 
@@ -164,9 +163,10 @@ def test_accuracy_by_pose_is_told_of_all_pictures_and_of_the_unseen(
     (tmp_path / "seen").mkdir()
     write_parquet(tmp_path / "public_test.parquet", faces)
     write_parquet(tmp_path / "seen/train.parquet", faces[:20])
-    arguments = ["--weights", str(weights / "one"), "--data", str(tmp_path / "public_test.parquet")]
-    arguments += ["--by-pose", "--seen-in", str(tmp_path / "seen")]
-    shown = run(tmp_path / "o.json", *arguments)["results"]["one"]["ferplus7"]
+    data = tmp_path / "public_test.parquet"
+    options = ("--by-pose", "--seen-in", str(tmp_path / "seen"))
+    document = run(weights / "one", data, tmp_path / "o.json", *options)
+    shown = document["results"]["one"]["ferplus7"]
     for part in (shown, shown["unseen"]):
         yaw = [entry["n"] for entry in part["pose"]["yaw"].values()]
         assert sum(yaw) + part["pose"]["no face found"]["n"] == part["n"]
@@ -199,8 +199,8 @@ def test_beside_the_weights_each_network_has_its_part_and_all_have_the_whole(
     weights: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(weights, tmp_path / "weights")
-    arguments = ["--weights", str(copy / "one"), "--weights", str(copy / "two"), "--beside"]
-    whole = run(tmp_path / "o.json", *arguments, "--data", str(tiny_data))
+    options = ("--weights", str(copy / "two"), "--beside")
+    whole = run(copy / "one", tiny_data, tmp_path / "o.json", *options)
     assert json.loads((copy / "evaluation.json").read_text()) == whole
     for name in ("one", "two"):
         part = json.loads((copy / name / "evaluation.json").read_text())
@@ -212,9 +212,9 @@ def test_beside_the_weights_each_network_has_its_part_and_all_have_the_whole(
 def test_corruptions_of_some_images_are_held_against_the_same_ones_when_clean(
     weights: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    arguments = ["--weights", str(weights / "one"), "--corruptions", "5"]
-    arguments += ["--data", str(tiny_data / "public_test.parquet")]
-    report = run(tmp_path / "o.json", *arguments)["results"]["one"]["fer2013"]
+    data = tiny_data / "public_test.parquet"
+    document = run(weights / "one", data, tmp_path / "o.json", "--corruptions", "5")
+    report = document["results"]["one"]["fer2013"]
     assert report["corruptions_n"] == 7
     right = report["corruptions_clean"] * 7
     assert right == pytest.approx(round(right), abs=1e-3)
