@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,22 @@ from tests.training.conftest import (
 )
 from training import train
 from training.data import LabelledFaces
+
+WHAT_SHIPS = ("--architecture", "test_efficientnet", "--optimizer", "nmuon")
+"""BatchNorm and Muon, as the recipes have them whose weights ship; the tiny recipe has neither."""
+
+
+@pytest.fixture(scope="module", params=[(), WHAT_SHIPS], ids=["tiny", "what ships"])
+def unbroken(
+    request: pytest.FixtureRequest,
+    tiny_data: Path,
+    recipe_file: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, tuple[str, ...]]:
+    """A run that nothing interrupted, and the settings that it was given."""
+    out = tmp_path_factory.mktemp("unbroken") / "run"
+    assert run_training(recipe_file, tiny_data, out, *request.param) == 0
+    return out, request.param
 
 
 def log_of(out: Path) -> list[dict[str, float]]:
@@ -62,25 +80,26 @@ def test_the_same_run_twice_gives_the_same_weights(
 @pytest.mark.parametrize("step", [3, 4, 6])  # within an epoch, at its end, in the next
 def test_terminated_and_resumed_ends_as_the_unbroken_run(
     step: int,
-    tiny_run: Path,
+    unbroken: tuple[Path, tuple[str, ...]],
     tiny_data: Path,
     recipe_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    whole, settings = unbroken
     out = tmp_path / "broken"
     with monkeypatch.context() as patch:
         terminate_at_step(step, patch)
-        assert run_training(recipe_file, tiny_data, out) == 1
+        assert run_training(recipe_file, tiny_data, out, *settings) == 1
     told = capsys.readouterr().err
     assert f"Stopped at step {step} of 8" in told
     assert "--resume" in told
     assert checkpoint(out)["step"] == step
-    assert run_training(recipe_file, tiny_data, out, "--resume") == 0
-    assert_same_weights(tiny_run, out)
+    assert run_training(recipe_file, tiny_data, out, *settings, "--resume") == 0
+    assert_same_weights(whole, out)
     same = ("epoch", "loss", "learning_rate", "fer2013", "ferplus8")
-    for a, b in zip(log_of(tiny_run), log_of(out), strict=True):
+    for a, b in zip(log_of(whole), log_of(out), strict=True):
         assert [a[key] for key in same] == [b[key] for key in same]
 
 
@@ -100,12 +119,11 @@ def test_ctrl_c_saves_too(
 def test_a_finished_run_can_be_made_longer(
     tiny_data: Path, recipe_file: Path, tmp_path: Path
 ) -> None:
-    assert run_training(recipe_file, tiny_data, tmp_path / "short") == 0
-    assert (
-        run_training(recipe_file, tiny_data, tmp_path / "short", "--resume", "--epochs", "3") == 0
-    )
-    assert run_training(recipe_file, tiny_data, tmp_path / "long", "--epochs", "3") == 0
-    assert_same_weights(tmp_path / "short", tmp_path / "long")
+    short, long = tmp_path / "short", tmp_path / "long"
+    assert run_training(recipe_file, tiny_data, short) == 0
+    assert run_training(recipe_file, tiny_data, short, "--resume", "--epochs", "3") == 0
+    assert run_training(recipe_file, tiny_data, long, "--epochs", "3") == 0
+    assert_same_weights(short, long)
 
 
 def test_refusals_say_what_to_do(
@@ -115,16 +133,15 @@ def test_refusals_say_what_to_do(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run_training(recipe_file, tiny_data, tiny_run) == 1
-    assert "holds a run already: add --resume" in capsys.readouterr().err
-    assert run_training(recipe_file, tiny_data, tiny_run, "--resume", "--batch-size", "8") == 1
-    assert "was made with other settings" in capsys.readouterr().err
-    assert run_training(recipe_file, tiny_data, tmp_path / "new", "--resume") == 1
-    assert "holds no checkpoint to resume from" in capsys.readouterr().err
-    assert run_training(recipe_file, tiny_data, tmp_path / "x", "--architecture", "resnet19") == 1
-    assert 'timm has no architecture "resnet19"' in capsys.readouterr().err
-    assert run_training(recipe_file, tiny_data, tmp_path / "x", "--optimizer", "adamv") == 1
-    assert 'timm has no optimizer "adamv"' in capsys.readouterr().err
+    for out, options, sentence in (
+        (tiny_run, (), "holds a run already: add --resume"),
+        (tiny_run, ("--resume", "--batch-size", "8"), "was made with other settings"),
+        (tmp_path / "new", ("--resume",), "holds no checkpoint to resume from"),
+        (tmp_path / "x", ("--architecture", "resnet19"), 'timm has no architecture "resnet19"'),
+        (tmp_path / "x", ("--optimizer", "adamv"), 'timm has no optimizer "adamv"'),
+    ):
+        assert run_training(recipe_file, tiny_data, out, *options) == 1
+        assert sentence in capsys.readouterr().err
 
 
 def test_one_set_is_refused_since_it_would_be_trained_and_watched_on(
@@ -149,34 +166,36 @@ def test_a_cut_off_checkpoint_is_a_sentence(
     assert "last.pt is not a checkpoint of a run, or is damaged" in capsys.readouterr().err
 
 
-def test_a_loss_that_is_not_a_number_ends_with_a_sentence(
-    tiny_data: Path, recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def longer(tiny_data: Path, recipe_file: Path, tmp_path: Path) -> Callable[..., int]:
+    """Make a run of one epoch longer, in `tmp_path`; the exit status."""
     constant = ("--decay-epochs", "0", "--warmup-epochs", "0")
-    assert run_training(recipe_file, tiny_data, tmp_path, *constant, "--epochs", "1") == 0
+    run = partial(run_training, recipe_file, tiny_data, tmp_path, *constant)
+    assert run("--epochs", "1") == 0
+    return partial(run, "--resume")
+
+
+def test_a_loss_that_is_not_a_number_ends_with_a_sentence(
+    longer: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = (tmp_path / "last.pt").read_bytes()
-    options = (*constant, "--epochs", "3", "--learning-rate", "1e30", "--resume")
-    assert run_training(recipe_file, tiny_data, tmp_path, *options) == 1
+    assert longer("--epochs", "3", "--learning-rate", "1e30") == 1
     told = capsys.readouterr().err
     assert "The loss became nan" in told
     assert "lower --learning-rate" in told
     assert (tmp_path / "last.pt").read_bytes() == before
     # The advice works.
-    options = (*constant, "--epochs", "2", "--learning-rate", "1e-4", "--resume")
-    assert run_training(recipe_file, tiny_data, tmp_path, *options) == 0
+    assert longer("--epochs", "2", "--learning-rate", "1e-4") == 0
 
 
 def test_a_full_disk_ends_with_a_sentence(
-    tiny_data: Path, recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    longer: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    constant = ("--decay-epochs", "0")
-    assert run_training(recipe_file, tiny_data, tmp_path, *constant, "--epochs", "1") == 0
     before = (tmp_path / "last.pt").read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
     try:
-        longer = (*constant, "--epochs", "2", "--resume")
-        status = run_training(recipe_file, tiny_data, tmp_path, *longer)
+        status = longer("--epochs", "2")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     told = capsys.readouterr().err
@@ -185,7 +204,7 @@ def test_a_full_disk_ends_with_a_sentence(
     assert "free some space and use --resume" in told
     assert (tmp_path / "last.pt").read_bytes() == before
     assert not list(tmp_path.glob("*.part"))
-    assert run_training(recipe_file, tiny_data, tmp_path, *longer) == 0
+    assert longer("--epochs", "2") == 0
 
 
 def test_without_votes_only_the_fer2013_head_learns(
