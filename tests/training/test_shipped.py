@@ -1,0 +1,52 @@
+"""The figures that ship, measured anew of the weights that ship."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fer_demo.ensemble import ENSEMBLE, predictor_names
+from fer_demo.settings import Settings
+from fer_demo.weights import BUNDLED, model_names
+from tests.conftest import require
+from training import evaluate
+
+SETTINGS = Settings(hub_repos=())
+
+FLIPPED = 2
+"""Images that may be called otherwise than on the machine that measured. Processors round the
+logits differently in the sixth digit, GPUs in the third; an image whose two best are as near to
+each other as that can fall to either side."""
+
+
+@pytest.fixture(scope="module")
+def rerun(fer2013: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every network that ships, alone and together, on PublicTest: what `evaluate` writes."""
+    data = fer2013 / "public_test.parquet"
+    require(data.is_file(), f"FER2013's PublicTest is absent ({data})")
+    out = tmp_path_factory.mktemp("rerun") / "evaluation.json"
+    given = ["--data", str(data), "--json", str(out)]
+    for name in model_names(SETTINGS):
+        given += ["--weights", str(BUNDLED / name)]
+    assert evaluate.main(given) == 0
+    return json.loads(out.read_text())
+
+
+@pytest.mark.parametrize("name", predictor_names(SETTINGS))
+def test_a_rerun_of_evaluate_reproduces_the_accuracy_that_ships(
+    name: str, rerun: dict[str, Any]
+) -> None:
+    folder = BUNDLED if name == ENSEMBLE else BUNDLED / name
+    shipped = json.loads((folder / "evaluation.json").read_text())
+    assert shipped["weights"].items() <= rerun["weights"].items(), "measured of other weights"
+    assert (shipped["split"], shipped["tta"]) == (rerun["split"], rerun["tta"])
+    heads = shipped["results"][name]
+    assert list(heads) == ["fer2013", "ferplus8", "ferplus7"]
+    for head, told in heads.items():
+        found = rerun["results"][name][head]
+        assert found["n"] == told["n"]
+        right, wanted = (round(report["accuracy"] * report["n"]) for report in (found, told))
+        assert abs(right - wanted) <= FLIPPED, f"{head}: {right} right, not {wanted}"
