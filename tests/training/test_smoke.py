@@ -22,7 +22,7 @@ LEVEL = 0.33
 
 @pytest.mark.skipif(
     "1" not in (os.environ.get("FER_SMOKE"), os.environ.get("FER_REQUIRE_ALL")),
-    reason="takes two minutes of two cores: FER_SMOKE=1 runs it",
+    reason="takes a minute of two cores: FER_SMOKE=1 runs it",
 )
 def test_smoke_recipe_learns(fer2013: Path, tmp_path: Path) -> None:
     data, run, weights = tmp_path / "data", tmp_path / "run", tmp_path / "smoke"
