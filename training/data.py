@@ -25,6 +25,12 @@ SPLITS = {"train": "Training", "public_test": "PublicTest", "private_test": "Pri
 
 OFFICIAL_COUNTS = {"train": 28_709, "public_test": 3_589, "private_test": 3_589}
 
+MERGED_TESTS = (28_709, 7_178)
+"""Pictures in train/ and test/ of the copy whose test/ is PublicTest and PrivateTest."""
+
+TRAINS_ON_TESTS = (28_821, 7_066)
+"""Pictures in train/ and validation/ of the copy that divides the images anew."""
+
 FOLDER_NAMES = dict(zip(EXPRESSIONS, EXPRESSIONS, strict=True)) | {
     "anger": "angry",
     "disgusted": "disgust",
@@ -248,7 +254,7 @@ def _read_folder_split(data: Path, split: str, labels: Mapping[str, str]) -> Lab
         )
     faces = read_folder(wanted, labels)
     sizes = (_count_pictures(train), _count_pictures(test) if test else 0)
-    if sizes == (28_709, 7_178):
+    if sizes == MERGED_TESTS:
         if split == "train":
             return faces
         return replace(
@@ -257,7 +263,7 @@ def _read_folder_split(data: Path, split: str, labels: Mapping[str, str]) -> Lab
             "nobody's, and nothing may be selected on it.",
             for_selection=False,
         )
-    if sizes == (28_821, 7_066):
+    if sizes == TRAINS_ON_TESTS:
         return replace(
             faces,
             caution=f"{data} is not the official split: its train/ contains images of FER2013's "

@@ -11,7 +11,14 @@ import pytest
 
 from fer_demo.types import EXPRESSIONS
 from tests.training.conftest import tiny_faces, write_parquet
-from training.data import DataError, LabelledFaces, read_split, split_name
+from training.data import (
+    MERGED_TESTS,
+    TRAINS_ON_TESTS,
+    DataError,
+    LabelledFaces,
+    read_split,
+    split_name,
+)
 from training.votes import FERPLUS_COLUMNS, ferplus7_label, ferplus8_label, is_tie
 
 
@@ -205,9 +212,17 @@ def test_image_folders(names: list[str], tmp_path: Path) -> None:
     assert "figures compare with nobody's" in test.caution
 
 
-def test_the_copy_with_merged_tests_is_flagged(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", ["happy"], 28_709)
-    write_pictures(tmp_path / "test", ["happy"], 7_178)
+def test_the_copies_in_circulation_are_known_by_their_sizes() -> None:
+    assert MERGED_TESTS == (28_709, 3_589 + 3_589)
+    assert TRAINS_ON_TESTS == (28_821, 7_066)
+
+
+def test_the_copy_with_merged_tests_is_flagged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.data.MERGED_TESTS", (5, 2))
+    write_pictures(tmp_path / "train", ["happy"], 5)
+    write_pictures(tmp_path / "test", ["happy"], 2)
     test = read_split(tmp_path, "public_test")
     assert "PublicTest and PrivateTest merged" in test.caution
     assert not test.for_selection
@@ -215,9 +230,12 @@ def test_the_copy_with_merged_tests_is_flagged(tmp_path: Path) -> None:
         read_split(tmp_path, "private_test")
 
 
-def test_the_copy_that_trains_on_tests_is_flagged(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", ["happy"], 28_821)
-    write_pictures(tmp_path / "validation", ["happy"], 7_066)
+def test_the_copy_that_trains_on_tests_is_flagged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.data.TRAINS_ON_TESTS", (6, 1))
+    write_pictures(tmp_path / "train", ["happy"], 6)
+    write_pictures(tmp_path / "validation", ["happy"], 1)
     test = read_split(tmp_path, "public_test")
     assert "train/ contains images of FER2013's tests" in test.caution
     assert not test.for_selection
