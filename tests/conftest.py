@@ -8,9 +8,40 @@ from pathlib import Path
 
 import pytest
 
+from fer_demo.errors import ModelUnavailable
+
 ROOT = Path(__file__).parent.parent
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # another computes beside it; torch reads this at import
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+LONGEST = ("test_smoke", "test_shipped", "test_live_stream")
+"""Files that are begun first, so that at the end one worker is not left alone with one of them."""
+
+TOGETHER = {
+    "browser": (
+        "test_compare_browser", "test_heatmaps_browser", "test_hostile_uploads",
+        "test_models_browser", "test_photo_browser",
+    ),
+    "live": ("test_live_page", "test_live_stream"),
+}  # fmt: skip
+"""Files of one worker: the browser's share a server, and streams would slow each other down."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two for all the tests; what is named runs in this process, which is ready sooner."""
+    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Divide the tests between workers by file: what a file sets up is set up once."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    group = {name: group for group, names in TOGETHER.items() for name in names}
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group.get(item.path.stem, file)))
 
 
 def require(condition: object, reason: str) -> None:
@@ -45,6 +76,16 @@ def fer2013(shared: Path) -> Path:
 def yunet_file(shared: Path) -> Path:
     """The detector's file in the Hub mirror."""
     return shared / "hub/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+
+
+@pytest.fixture
+def without_yunet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Hub cannot be reached, and nothing is cached."""
+
+    def refuse(*_: object) -> Path:
+        raise ModelUnavailable("the Hub could not be reached.")
+
+    monkeypatch.setattr("fer_demo.faces.detector_file", refuse)
 
 
 @pytest.fixture(scope="session")
