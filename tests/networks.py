@@ -1,13 +1,20 @@
-"""Small networks with random weights, for tests of what holds for any weights."""
+"""Small networks with random weights, for what holds for any weights; and those that ship."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import timm
 import torch
 from torch import nn
 
-from fer_demo.classifier import EvidenceNetwork
+from fer_demo.classifier import Classifier, EvidenceNetwork, Predictor, load_classifier
+from fer_demo.ensemble import load_predictor
+from fer_demo.settings import Settings
 from fer_demo.types import FERPLUS7_HEAD, NUM_LOGITS
+from fer_demo.weights import open_weights
+
+BUNDLED = Settings(hub_repos=())
 
 
 def random_network(architecture: str, seed: int = 0) -> nn.Module:
@@ -32,3 +39,13 @@ def evidence_network(architecture: str, size: int, seed: int = 0) -> EvidenceNet
     """The same with the head that the app shows applied before the pooling."""
     network = random_network(architecture, seed)
     return EvidenceNetwork(network, FERPLUS7_HEAD, size, 0.5, 0.5).eval()
+
+
+def bundled_predictor(name: str) -> Predictor:
+    """One of `predictor_names(BUNDLED)`; loaded once for all tests, so not to be changed."""
+    return load_predictor(name, BUNDLED, _bundled_classifier)
+
+
+@cache
+def _bundled_classifier(name: str) -> Classifier:
+    return load_classifier(open_weights(name, BUNDLED), BUNDLED)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer_demo import __main__, faces, weights
+from fer_demo import __main__, weights
 from fer_demo.classifier import Classifier, load_classifier, softmax
 from fer_demo.ensemble import (
     ENSEMBLE,
@@ -25,6 +25,7 @@ from fer_demo.ensemble import (
 )
 from fer_demo.errors import ModelUnavailable
 from fer_demo.export import to_record
+from fer_demo.faces import Haar
 from fer_demo.images import read_photo
 from fer_demo.pipeline import analyse
 from fer_demo.saliency import grey_crops
@@ -173,19 +174,16 @@ def test_two_repositories_are_an_ensemble_too() -> None:
 def test_the_command_line_asks_all_models(
     photos: Path,
     members: list[Classifier],
+    without_yunet: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def refuse(*_: object) -> Path:
-        raise ModelUnavailable("the Hub could not be reached.")
-
-    monkeypatch.setattr(faces, "detector_file", refuse)
     monkeypatch.setenv("FER_HUB_REPOS", "")
     asked = ["analyse", str(photos / "obama.jpg"), "--json", "--model"]
     assert __main__.main([*asked, ENSEMBLE]) == 0
     found = json.loads(capsys.readouterr().out)
     photo = read_photo((photos / "obama.jpg").read_bytes(), "obama.jpg")
-    expected = to_record(analyse(photo, faces.Haar(), load(members)), found["image"])
+    expected = to_record(analyse(photo, Haar(), load(members)), found["image"])
     assert found["model"] == ENSEMBLE
     assert found["faces"][0]["probabilities"] == pytest.approx(
         expected["faces"][0]["probabilities"], abs=1e-5

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from fer_demo.classifier import Classifier, Predictor, load_classifier
-from fer_demo.ensemble import load_predictor, predictor_names
+from fer_demo.classifier import Predictor
+from fer_demo.ensemble import predictor_names
 from fer_demo.examples import EXAMPLES, Example
 from fer_demo.faces import Haar, YuNet
 from fer_demo.pipeline import analyse
-from fer_demo.settings import Settings
 from fer_demo.types import EXPRESSIONS, Analysis
-from fer_demo.weights import open_weights
+from tests.networks import BUNDLED, bundled_predictor
 
 
-@pytest.fixture(scope="module", params=predictor_names(Settings()))
+@pytest.fixture(scope="module", params=predictor_names(BUNDLED))
 def classifier(request: pytest.FixtureRequest) -> Predictor:
-    def load(name: str) -> Classifier:
-        return load_classifier(open_weights(name, Settings()), Settings())
-
-    return load_predictor(request.param, Settings(), load)
+    return bundled_predictor(request.param)
 
 
-@pytest.fixture(params=["haar", "yunet"])
+@pytest.fixture(scope="module", params=["haar", "yunet"])
 def detector(request: pytest.FixtureRequest):
     if request.param == "haar":
         return Haar()

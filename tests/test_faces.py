@@ -25,7 +25,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     return inter / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - inter)
 
 
-@pytest.fixture(params=["yunet", "haar"])
+@pytest.fixture(scope="module", params=["yunet", "haar"])
 def detector(request: pytest.FixtureRequest) -> FaceDetector:
     return Haar() if request.param == "haar" else YuNet(request.getfixturevalue("yunet_file"))
 

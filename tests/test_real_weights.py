@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_demo.classifier import Classifier, Predictor, load_classifier
+from fer_demo.classifier import Predictor
 from fer_demo.crops import align
-from fer_demo.ensemble import load_predictor, predictor_names
+from fer_demo.ensemble import predictor_names
 from fer_demo.faces import YuNet
-from fer_demo.settings import Settings
 from fer_demo.types import COLOUR_SIDE, Crops
-from fer_demo.weights import open_weights
+from tests.networks import BUNDLED, bundled_predictor
 from training.data import read_split
 from training.framing import enlarged
 from training.votes import ferplus7_label
@@ -21,15 +20,9 @@ from training.votes import ferplus7_label
 SAMPLE = 400
 
 
-BUNDLED = Settings(hub_repos=())
-
-
 @pytest.fixture(scope="module", params=predictor_names(BUNDLED))
 def classifier(request: pytest.FixtureRequest) -> Predictor:
-    def load(name: str) -> Classifier:
-        return load_classifier(open_weights(name, BUNDLED), BUNDLED)
-
-    return load_predictor(request.param, BUNDLED, load)
+    return bundled_predictor(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +35,19 @@ def sample(fer2013: Path) -> tuple[np.ndarray, np.ndarray]:
     return faces.grey[rows], label[rows]
 
 
-def test_expressions_are_named_far_above_chance(
-    classifier: Predictor, sample: tuple[np.ndarray, np.ndarray]
-) -> None:
+@pytest.fixture(scope="module")
+def direct(classifier: Predictor, sample: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(400,) whether each image's label is named."""
     grey, label = sample
-    right = classifier.predict(_as_crops(grey)).top == label
-    assert right.mean() > 0.70  # always "neutral" would be right in 36 of 100
+    return classifier.predict(_as_crops(grey)).top == label
 
 
-def test_going_through_detection_costs_little(
-    classifier: Predictor, sample: tuple[np.ndarray, np.ndarray], yunet_file: Path
-) -> None:
-    """The whole set and its figure: `python -m training.framing --weights ...`."""
-    grey, label = sample
+@pytest.fixture(scope="module")
+def detected(
+    sample: tuple[np.ndarray, np.ndarray], yunet_file: Path
+) -> tuple[list[int], np.ndarray]:
+    """The rows in which a face is found, and its (M, 48, 48) crops."""
+    grey, _ = sample
     detector, found, again = YuNet(yunet_file), [], []
     for row, pixels in enumerate(grey):
         photo = enlarged(pixels)
@@ -62,10 +55,25 @@ def test_going_through_detection_costs_little(
         if len(faces):
             found.append(row)
             again.append(align(photo, faces[np.array([faces.score.argmax()])]).grey)
+    return found, np.concatenate(again)
+
+
+def test_expressions_are_named_far_above_chance(direct: np.ndarray) -> None:
+    assert direct.mean() > 0.70  # always "neutral" would be right in 36 of 100
+
+
+def test_going_through_detection_costs_little(
+    classifier: Predictor,
+    sample: tuple[np.ndarray, np.ndarray],
+    direct: np.ndarray,
+    detected: tuple[list[int], np.ndarray],
+) -> None:
+    """The whole set and its figure: `python -m training.framing --weights ...`."""
+    _, label = sample
+    found, again = detected
     assert len(found) > 0.97 * SAMPLE
-    direct = classifier.predict(_as_crops(grey[found])).top == label[found]
-    detected = classifier.predict(_as_crops(np.concatenate(again))).top == label[found]
-    assert detected.mean() > direct.mean() - 0.03
+    right = classifier.predict(_as_crops(again)).top == label[found]
+    assert right.mean() > direct[found].mean() - 0.03
 
 
 def test_a_face_gets_the_same_answer_alone_and_among_others(

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_demo.classifier import Predictor, load_classifier
+from fer_demo.classifier import Predictor
 from fer_demo.export import to_zip
 from fer_demo.faces import YuNet
 from fer_demo.pipeline import analyse
-from fer_demo.settings import MAX_FACES, Settings
+from fer_demo.settings import MAX_FACES
 from fer_demo.types import Photo
-from fer_demo.weights import model_names, open_weights
+from fer_demo.weights import model_names
 from tests.hostile.corpus import encode, face
 from tests.hostile.heif import box, heic
 from tests.hostile.limits import photo
+from tests.networks import BUNDLED, bundled_predictor
 
 STORED = {
     1: (), 2: (Image.Transpose.FLIP_LEFT_RIGHT,), 3: (Image.Transpose.ROTATE_180,),
@@ -41,6 +42,13 @@ def off_centre() -> Image.Image:
     return canvas
 
 
+@pytest.fixture(scope="module")
+def expected(detector: YuNet) -> np.ndarray:
+    """(4,) the box of that face."""
+    (box,) = detector.detect(Photo(np.asarray(off_centre()))).xyxy
+    return box
+
+
 LIKE_THE_ORIGINAL: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 100, "subsampling": 0},
     "PNG": {},
@@ -53,7 +61,7 @@ LIKE_THE_ORIGINAL: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", list(LIKE_THE_ORIGINAL))
 def test_a_turned_picture_has_its_faces_where_the_upright_one_has(
-    detector: YuNet, format: str, orientation: int
+    detector: YuNet, expected: np.ndarray, format: str, orientation: int
 ) -> None:
     stored = off_centre()
     for turn in STORED[orientation]:
@@ -61,17 +69,17 @@ def test_a_turned_picture_has_its_faces_where_the_upright_one_has(
     exif = Image.Exif()
     exif[0x0112] = orientation
     turned = photo(encode(stored, format, exif=exif, **LIKE_THE_ORIGINAL[format]))
-    (expected,) = detector.detect(Photo(np.asarray(off_centre()))).xyxy
     (found,) = detector.detect(turned).xyxy
     assert turned.full_size == (480, 360)
     assert np.abs(found - expected).max() <= 2
 
 
 @pytest.mark.parametrize("quarters", range(4))
-def test_a_heic_is_turned_by_its_container(detector: YuNet, quarters: int) -> None:
+def test_a_heic_is_turned_by_its_container(
+    detector: YuNet, expected: np.ndarray, quarters: int
+) -> None:
     clockwise = np.rot90(np.asarray(off_centre()), -quarters)
     turned = photo(heic(clockwise, box(b"irot", bytes([quarters]))))
-    (expected,) = detector.detect(Photo(np.asarray(off_centre()))).xyxy
     (found,) = detector.detect(turned).xyxy
     assert np.abs(found - expected).max() <= 2
 
@@ -88,8 +96,7 @@ def crowd(count: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def classifier() -> Predictor:
-    settings = Settings.from_environment()
-    return load_classifier(open_weights(model_names(settings)[0], settings), settings)
+    return bundled_predictor(model_names(BUNDLED)[0])
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 200])
