@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import timm
 import torch
 from safetensors.torch import save
 
-from tests.conftest import ROOT
-from tests.hub_server import HubServer
-from tests.training.conftest import checkpoint
+from tests.hub_server import HubServer, use
+from tests.training.conftest import checkpoint, run_training
 
 REPO = "timm/test_convnext.r160_in1k"
 
 
-def train(recipe: Path, data: Path, out: Path, endpoint: str, cache: Path) -> tuple[int, str]:
-    """A run that does not move its weights; its status and what it told."""
-    still = ["--epochs", "1", "--learning-rate", "1e-12", "--weight-decay", "0"]
-    command = [sys.executable, "-m", "training.train", "--init", "imagenet", *still]
-    command += ["--recipe", str(recipe), "--data", str(data), "--out", str(out)]
-    environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache)}
-    done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    return done.returncode, done.stderr
+STILL = ("--init", "imagenet", "--epochs", "1", "--learning-rate", "1e-12", "--weight-decay", "0")
+"""A run that does not move its weights."""
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub that this process sees, and an empty cache."""
+    with HubServer() as server:
+        use(server, tmp_path / "home", monkeypatch)
+        yield server
 
 
 def test_pretrained_weights_are_fetched_and_used(
-    recipe_file: Path, tiny_data: Path, tmp_path: Path
+    hub: HubServer, recipe_file: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     theirs = timm.create_model("test_convnext")  # three colours, a thousand classes
     weights = theirs.state_dict()
-    with HubServer() as hub:
-        hub.commit(REPO, {"model.safetensors": save(weights, metadata={"format": "pt"})})
-        out, cache = tmp_path / "run", tmp_path / "cache"
-        status, told = train(recipe_file, tiny_data, out, hub.url, cache)
-        assert status == 0, told
-        assert hub.count("GET", "/store/") == 1
-    ours = checkpoint(out)["model"]
+    hub.commit(REPO, {"model.safetensors": save(weights, metadata={"format": "pt"})})
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *STILL) == 0
+    assert hub.count("GET", "/store/") == 1
+    ours = checkpoint(tmp_path / "run")["model"]
     for name, tensor in weights.items():
         if name.startswith("stem.0.weight"):
             tensor = tensor.sum(1, keepdim=True)  # one grey channel takes the colours' sum
@@ -51,11 +46,13 @@ def test_pretrained_weights_are_fetched_and_used(
 
 
 def test_weights_that_cannot_be_had_are_a_sentence(
-    recipe_file: Path, tiny_data: Path, tmp_path: Path
+    hub: HubServer,
+    recipe_file: Path,
+    tiny_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with HubServer() as hub:  # one that has no such repository
-        status, told = train(recipe_file, tiny_data, tmp_path / "run", hub.url, tmp_path / "cache")
-    assert status == 1
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *STILL) == 1
+    told = capsys.readouterr().err
     assert "The pretrained weights of test_convnext could not be fetched from the Hub" in told
     assert "use --init scratch" in told
-    assert "Traceback" not in told
