@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -71,6 +71,7 @@ def test_a_face_without_landmarks_has_no_regions() -> None:
     assert region_shares(none, Faces.none(), grey_crops(np.zeros((0, 48, 48), np.uint8))) == ()
 
 
+@settings(deadline=None)  # which would measure who else uses the machine
 @given(arrays(np.float64, (5, 2), elements=st.floats(-1, 2)))
 def test_no_landmarks_are_too_strange(landmarks: NDArray[np.float64]) -> None:
     region = region_of_pixels(landmarks)

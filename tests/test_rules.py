@@ -136,31 +136,29 @@ settings = Settings()
 for name in model_names(settings):
     classifier = load_classifier(open_weights(name, settings), settings)
 print("torch._dynamo" in sys.modules, "sympy" in sys.modules)
-"""
 
-COMPILES = """
-import fer_demo.lean_timm
 import torch
 double = torch.compile(lambda x: 2 * x, backend="eager")
 print(double(torch.ones(1)).item(), torch._dynamo.config.cache_size_limit)
 """
 
 
-def _printed(code: str) -> list[str]:
-    command = [sys.executable, "-c", code]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=ROOT
-    ).stdout.split()
+@pytest.fixture(scope="module")
+def lean() -> list[list[str]]:
+    """The words of the lines that LEAN prints."""
+    command = [sys.executable, "-c", LEAN]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return [line.split() for line in done.stdout.splitlines()]
 
 
-def test_the_app_loads_timm_without_the_compiler() -> None:
+def test_the_app_loads_timm_without_the_compiler(lean: list[list[str]]) -> None:
     roots = {path.name: {name.split(".")[0] for name in _imports(path)} for path in _modules()}
     assert {name for name, found in roots.items() if "timm" in found} == {"lean_timm.py"}
-    assert _printed(LEAN) == ["False", "False"]
+    assert lean[0] == ["False", "False"]
 
 
-def test_who_wants_the_compiler_has_it_nevertheless() -> None:
-    doubled, limit = _printed(COMPILES)
+def test_who_wants_the_compiler_has_it_nevertheless(lean: list[list[str]]) -> None:
+    doubled, limit = lean[1]
     assert float(doubled) == 2
     assert int(limit) > 0
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import IntegratedGradients, Occlusion
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -78,6 +78,7 @@ def test_the_nearest_other_is_the_runner_up_or_the_winner() -> None:
     np.testing.assert_array_equal(nearest_other(probs), [[1, 2, 1], [1, 0, 0]])
 
 
+@settings(deadline=None)  # which would measure who else uses the machine
 @given(arrays(np.float32, (1, 6, 6), elements=st.floats(-50, 50, width=32)), st.booleans())
 def test_enlarging_never_leaves_the_range_that_was_computed(
     maps: NDArray[np.float32], grid: bool

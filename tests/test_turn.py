@@ -65,7 +65,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     state.url = f"http://127.0.0.1:{server.server_port}"
     for name, path in (("CLOUDFLARE", "/keys"), ("TWILIO", "/Accounts"), ("FASTRTC", "/hf")):
         monkeypatch.setattr(turn, name, state.url + path)
