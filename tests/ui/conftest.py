@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from fer_demo.examples import EXAMPLES
 from fer_demo.ui import resources
 from tests.conftest import ROOT, require
 from tests.factories import write_weights_folder
+from tests.ui.live_app import serve
 
 TIMEOUT = 90
 """Seconds; a first run compiles a network, on a machine that may be busy."""
@@ -148,6 +150,29 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait()
         shutil.rmtree(environment["HF_HOME"], ignore_errors=True)
     assert "Traceback" not in log.read_text(), log.read_text()
+
+
+class LiveServer(NamedTuple):
+    """An app with the good detector, for the stories of the Live page."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    folder: Path
+    """Where its `server.log` is."""
+    temporary: Path
+    """The folder for its temporary files."""
+
+
+@pytest.fixture(scope="session")
+def live_server(yunet_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """One for all stories that change none of its limits; the last of them ends its process."""
+    folder = tmp_path_factory.mktemp("live")
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    # Nothing else that it may write would hide a picture.
+    environment = {"TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
+    with serve(folder, yunet_file, **environment) as (url, process):
+        yield LiveServer(url, process, folder, temporary)
 
 
 @pytest.fixture(scope="module")

@@ -45,12 +45,14 @@ def serve(folder: Path, yunet: Path, **environment: str) -> Iterator[tuple[str, 
     )  # fmt: skip
     try:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(300):
+        for _ in range(900):
             try:
                 urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()
                 break
             except OSError:
                 time.sleep(0.1)
+        else:
+            raise RuntimeError(f"The server did not start: {(folder / 'server.log').read_text()}")
         yield url, process
     finally:
         process.terminate()

@@ -17,6 +17,7 @@ import pytest
 from fer_demo.ui.housekeeping import settle
 from tests.load.server import serve
 from tests.load.session import Session
+from tests.ui.conftest import TIMEOUT
 
 
 class Leftover:
@@ -66,7 +67,7 @@ def test_a_visitor_is_forgotten_though_nobody_comes_after(yunet_file: Path, tmp_
             assert visitor.faces() == 1
             path, *_ = await visitor.look()
             await visitor.fetch(path)
-        last, end = 200, time.monotonic() + 30
+        last, end = 200, time.monotonic() + TIMEOUT
         while last == 200 and time.monotonic() < end:
             await asyncio.sleep(0.5)
             last = (await asyncio.to_thread(visitor.http, "GET", path))[0].status

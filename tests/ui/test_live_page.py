@@ -20,9 +20,10 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.ui.live_app import browser_with_camera, serve
+from tests.ui.conftest import LiveServer
+from tests.ui.live_app import browser_with_camera
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds; a browser that encodes video shares the processor with the server here."""
 
 FACES = 2
@@ -56,12 +57,6 @@ def browser(
         yield browser
 
 
-@pytest.fixture(scope="module")
-def app(yunet_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve(tmp_path_factory.mktemp("app"), yunet_file) as (url, _):
-        yield url
-
-
 def open_live(browser: Browser, url: str) -> tuple[Page, FrameLocator]:
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.set_default_timeout(1000 * PATIENCE)
@@ -87,8 +82,8 @@ def frames(page: Page) -> int:
     return int(found[1]) if found else 0
 
 
-def test_from_start_to_the_files_after_stop(browser: Browser, app: str) -> None:
-    page, frame = open_live(browser, app)
+def test_from_start_to_the_files_after_stop(browser: Browser, live_server: LiveServer) -> None:
+    page, frame = open_live(browser, live_server.url)
     # The notice stands above the video, and nothing has run yet.
     notice = page.locator(".st-key-notice").bounding_box()
     video_box = page.locator(".st-key-live-video-box").bounding_box()
@@ -137,6 +132,8 @@ def test_from_start_to_the_files_after_stop(browser: Browser, app: str) -> None:
     expect(page.locator(".st-key-live-status")).to_contain_text("Ready")
     frame.get_by_role("button", name="START").click()
     expect(page.locator(".st-key-live-status")).to_contain_text("Live:")
+    frame.get_by_role("button", name="STOP").click()  # others need its place
+    expect(page.locator(".st-key-live-status")).to_contain_text("Ended:")
     page.close()
 
 

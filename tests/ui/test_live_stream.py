@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks.visitor import Film, Visitor
 from tests.load.live import closest
+from tests.ui.conftest import LiveServer
 from tests.ui.live_app import serve
 
 PATIENCE = 180.0
@@ -47,16 +48,18 @@ async def go_live(visitor: Visitor, film: Film) -> None:
 def app(yunet_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One place, and little time."""
     folder = tmp_path_factory.mktemp("app")
-    with serve(folder, yunet_file, FER_LIVE_PLACES="1", FER_LIVE_SECONDS="8") as (url, _):
+    with serve(folder, yunet_file, FER_LIVE_PLACES="1", FER_LIVE_SECONDS="5") as (url, _):
         yield url
 
 
 def test_places_are_few_and_a_killed_tab_frees_its_own(app: str) -> None:
+    refused = camera(2)  # made before: the first stream may run for seconds only
+
     async def story() -> None:
         async with Visitor(app, page="live") as second:
             first = await Visitor(app, page="live").__aenter__()
             await go_live(first, camera(1))
-            await second.start(camera(2))
+            await second.start(refused)
             await second.until(lambda: second.says("The only live place is taken."), PATIENCE)
             await second.until(lambda: second.peer is None, PATIENCE)  # it was told to stop
             await first.leave(politely=False)
@@ -74,11 +77,13 @@ def test_places_are_few_and_a_killed_tab_frees_its_own(app: str) -> None:
 
 
 def test_without_a_connection_a_sentence_and_the_snapshot(app: str) -> None:
+    film = camera(1)
+
     async def story() -> None:
         async with Visitor(app, page="live", deaf=True) as visitor:
             await visitor.until(lambda: visitor.says("**Ready:**"), PATIENCE)  # all is loaded
-            start = time.monotonic()
-            await visitor.start(camera(1))
+            await visitor.start(film)
+            start = time.monotonic()  # the offer has left
             await visitor.until(lambda: visitor.says("No video arrived."), PATIENCE)
             assert 10 < time.monotonic() - start < 15
             await visitor.until(lambda: "camera_input" in visitor.kinds, PATIENCE)
@@ -94,14 +99,13 @@ def bytes_written(process: int) -> int:
 
 
 def test_two_streams_see_their_own_people_only_and_leave_nothing_on_disk(
-    yunet_file: Path, tmp_path: Path
+    live_server: LiveServer,
 ) -> None:
     """What is said and what is shown; until twelve more pictures came back to each."""
     films = camera(1), camera(3)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+    url, process, _, temporary = live_server
 
-    async def story(url: str) -> None:
+    async def story() -> None:
         async with Visitor(url, page="live") as one, Visitor(url, page="live") as three:
             await go_live(one, films[0])
             await go_live(three, films[1])
@@ -124,15 +128,14 @@ def test_two_streams_see_their_own_people_only_and_leave_nothing_on_disk(
             assert bytes_written(process.pid) - written < 40_000
             assert list(temporary.iterdir()) == []
 
-    environment = {"TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
-    with serve(tmp_path, yunet_file, **environment) as (url, process):
-        asyncio.run(story(url))
+    asyncio.run(story())
 
 
-def test_the_process_ends_in_the_middle_of_a_stream(yunet_file: Path, tmp_path: Path) -> None:
+def test_the_process_ends_in_the_middle_of_a_stream(live_server: LiveServer) -> None:
     """By itself and in order: a thread that is still inside a network would abort it."""
+    url, process, folder, _ = live_server
 
-    async def story(url: str) -> None:
+    async def story() -> None:
         visitor = await Visitor(url, page="live").__aenter__()
         await go_live(visitor, camera(1))
         start = time.monotonic()
@@ -142,9 +145,8 @@ def test_the_process_ends_in_the_middle_of_a_stream(yunet_file: Path, tmp_path: 
             await asyncio.sleep(0.1)
         await visitor.leave(politely=False)
 
-    with serve(tmp_path, yunet_file) as (url, process):
-        asyncio.run(story(url))
-    log = (tmp_path / "server.log").read_text()
+    asyncio.run(story())
+    log = (folder / "server.log").read_text()
     assert process.returncode in (0, -signal.SIGTERM), log
     assert "fer_demo" not in log
     assert "Fatal Python error" not in log

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.ui.test_photo_browser import NARROW, sideways
+from tests.ui.test_photo_browser import NARROW, settled, sideways
 
 
 @NARROW
@@ -12,9 +12,7 @@ def test_a_cell_of_the_confusion_is_told_at_a_tap(page: Page, app_url: str):
     page.goto(f"{app_url}/models")
     cells = page.locator(".st-key-confusion .nsewdrag").first
     cells.scroll_into_view_if_needed()
-    page.wait_for_timeout(1000)  # the chart takes its size before it listens
-    box = cells.bounding_box()
-    assert box is not None
+    box = settled(cells)
     # The row of fear, the column of surprise.
     page.mouse.click(box["x"] + box["width"] * 5.5 / 7, box["y"] + box["height"] * 2.5 / 7)
     expect(page.get_by_text("pictures that people called fear, the model called")).to_be_visible()

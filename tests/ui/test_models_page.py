@@ -20,6 +20,7 @@ from fer_demo.measured import Measured, bundled, peers
 from fer_demo.types import EXPRESSIONS
 from tests.conftest import ROOT
 from tests.measurements import SHA256, write_measurements
+from tests.ui.conftest import TIMEOUT
 from training.data import read_split
 from training.votes import ferplus7_label
 
@@ -44,7 +45,7 @@ def model(measurements: Path) -> Measured:
 
 def page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(measured, "BUNDLED", folder)
-    app = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    app = AppTest.from_file(str(PAGE), default_timeout=TIMEOUT).run()
     assert not app.exception
     return app
 

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from fer_demo.hub import Progress
 from fer_demo.ui.once import Once
+from tests.ui.conftest import TIMEOUT
 
 
 def test_who_asks_meanwhile_waits_and_gets_the_same() -> None:
@@ -63,7 +64,7 @@ def page() -> None:
 
 
 def test_later_runs_of_a_page_do_not_repeat_the_first_ones_progress() -> None:
-    app = AppTest.from_function(page).run()
+    app = AppTest.from_function(page, default_timeout=TIMEOUT).run()
     app.run()
     assert not app.exception
     assert app.text[0].value == "made"

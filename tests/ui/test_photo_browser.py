@@ -9,9 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
-from tests.ui.conftest import example_png, wall_png
+from tests.ui.conftest import TIMEOUT, example_png, wall_png
 
 NARROW = pytest.mark.parametrize("page", [390], indirect=True, ids=["phone"])
 
@@ -38,6 +38,21 @@ def sideways(page: Page) -> int:
         " return Math.max(m.scrollWidth - m.clientWidth,"
         " document.documentElement.scrollWidth - innerWidth); }"
     )
+
+
+def settled(element: Locator) -> FloatRect:
+    """The box of an element, px, once its page is drawn and it stays where it is: a chart takes its
+    size before it listens."""
+    app = element.page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning")
+    before = None
+    for _ in range(TIMEOUT * 10):
+        box = element.bounding_box()
+        if box is not None and box == before:
+            return box
+        before = box
+        element.page.wait_for_timeout(100)
+    raise AssertionError("it never came to rest")
 
 
 def test_two_uploads_faces_charts_evidence_and_csv(page: Page, app_url: str, tmp_path: Path):
@@ -88,9 +103,7 @@ def test_a_box_is_dragged_on_the_picture(page: Page, app_url: str):
     page.get_by_role("button", name="Mark a face").click()
     surface = page.locator(".js-plotly-plot .nsewdrag").first
     expect(surface).to_be_visible()
-    page.wait_for_timeout(1000)  # the chart takes its size before it listens
-    box = surface.bounding_box()
-    assert box is not None
+    box = settled(surface)
     left, top, side = box["x"] + box["width"] / 3, box["y"] + 40, 120
     page.mouse.move(left, top)
     page.mouse.down()
@@ -127,8 +140,8 @@ def test_nothing_is_asked_of_other_hosts(page: Page, app_url: str):
 def test_a_phone_never_scrolls_sideways(page: Page, app_url: str, query: str):
     open_app(page, app_url, query)
     if query:
-        expect(card(page, 1)).to_be_visible()
+        expect(card(page, 1).locator(".js-plotly-plot .bars path")).to_have_count(7)
     else:
         expect(page.get_by_role("button", name="One face")).to_be_visible()
-    page.wait_for_timeout(500)
+    settled(page.get_by_test_id("stMainBlockContainer"))
     assert sideways(page) <= 0
