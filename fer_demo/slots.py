@@ -1,7 +1,9 @@
 """Places for work that keeps a processor core busy: reading a picture and analysing it.
 
 As many run at a time as there are cores, a few more wait their turn, and whoever finds the queue
-full is told so at once. That also bounds the memory that large pictures take together. Live video
+full is told so at once. Whoever was let in is served to the end of the visit: a run of the page
+reads pictures, analyses them and draws their maps, and to be refused half way would have cost the
+visitor all of the wait. That also bounds the memory that large pictures take together. Live video
 takes no place: its one worker thread shares the cores with these as the operating system decides,
 so neither waits for the other.
 """
@@ -17,8 +19,8 @@ from fer_demo.errors import Busy
 QUEUE = 8
 """Waiting for each place. A photo takes about a third of a second, so the last waits about 3 s."""
 
-PATIENCE = 10.0
-"""Seconds after which a wait is given up."""
+PATIENCE = 60.0
+"""Seconds after which a wait is given up; all who may be waiting had their turn long before."""
 
 SENTENCE = "Many pictures are being analysed at the moment. Try again in a few seconds."
 
@@ -32,6 +34,24 @@ class Slots:
         self._patience = patience
         self._inside = 0
         self._lock = threading.Lock()
+        self._visit = _Visit()
+
+    @contextmanager
+    def visit(self, *, let_in: bool = False) -> Iterator[None]:
+        """What this thread takes in the block is one visit: only the first may find a full queue.
+
+        Args:
+            let_in: not even the first, since the visit goes on from a place held a moment ago.
+        """
+        self._visit.open = True
+        if let_in:
+            self._enter(refuse=False)
+        try:
+            yield
+        finally:
+            self._visit.open = False
+            if self._visit.inside:
+                self._leave()
 
     @contextmanager
     def take(self) -> Iterator[None]:
@@ -40,10 +60,8 @@ class Slots:
         Raises:
             Busy: the queue is full, or its turn did not come in time.
         """
-        with self._lock:
-            if self._inside >= self._limit:
-                raise Busy(SENTENCE)
-            self._inside += 1
+        if not self._visit.inside:
+            self._enter()
         try:
             if not self._places.acquire(timeout=self._patience):
                 raise Busy(SENTENCE)
@@ -52,11 +70,30 @@ class Slots:
             finally:
                 self._places.release()
         finally:
-            with self._lock:
-                self._inside -= 1
+            if not self._visit.open:
+                self._leave()
+
+    def _enter(self, *, refuse: bool = True) -> None:
+        with self._lock:
+            if refuse and self._inside >= self._limit:
+                raise Busy(SENTENCE)
+            self._inside += 1
+        self._visit.inside = True
+
+    def _leave(self) -> None:
+        self._visit.inside = False
+        with self._lock:
+            self._inside -= 1
 
     @property
     def taken(self) -> int:
-        """Places held and waited for now."""
+        """Places held and waited for now, and visits that go on."""
         with self._lock:
             return self._inside
+
+
+class _Visit(threading.local):
+    """Of one thread."""
+
+    open = False
+    inside = False

@@ -82,3 +82,51 @@ def test_a_place_is_free_again_after_success() -> None:
         with slots.take():
             assert slots.taken == 1
         assert slots.taken == 0
+
+
+def test_who_was_let_in_is_served_to_the_end_of_the_visit() -> None:
+    slots, release = Slots(1, 1), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        with slots.visit():
+            with slots.take():
+                assert slots.taken == 1
+            assert slots.taken == 1  # between two pictures, too
+            fill(pool, slots, 2, release)  # another comes, and the queue is full
+            release.set()
+            with slots.take():
+                pass
+        assert slots.taken == 0
+
+
+def test_a_visit_that_finds_the_queue_full_is_told_and_may_ask_again() -> None:
+    slots, release = Slots(1, 0), threading.Event()
+    with ThreadPoolExecutor(1) as pool, slots.visit():
+        fill(pool, slots, 1, release)
+        with pytest.raises(Busy), slots.take():
+            pass
+        release.set()
+        while slots.taken:
+            time.sleep(0.001)
+        with slots.take():
+            assert slots.taken == 1
+    assert slots.taken == 0
+
+
+def test_a_visit_is_over_however_it_ends() -> None:
+    slots = Slots(1, 0)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="made"), slots.visit(), slots.take():
+            raise ValueError("made for this test")
+        assert slots.taken == 0
+
+
+def test_a_visit_that_goes_on_waits_in_a_full_queue_instead_of_being_refused() -> None:
+    slots, release = Slots(1, 0), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        fill(pool, slots, 1, release)
+        with slots.visit(let_in=True):
+            assert slots.taken == 2
+            release.set()
+            with slots.take():
+                pass
+        assert slots.taken == 0

@@ -88,6 +88,8 @@ class Gallery:
     seen_uploads: set[str] = field(default_factory=set)
     uploader_round: int = 0
     """Part of the upload controls' keys: a new round is a new, empty control."""
+    let_in: bool = False
+    """A file was read for the run that begins now, so its analysis is not refused a place."""
 
     @property
     def picture(self) -> Picture | None:
@@ -107,6 +109,7 @@ class Gallery:
         except Busy as error:
             self.refused.append((name, f"{name} was not read. {error}"))
             return
+        self.let_in = True
         seconds = time.perf_counter() - started
         self._add(Picture(hashlib.sha256(data).hexdigest(), name, photo, seconds))
 

@@ -30,8 +30,15 @@ from fer_demo.ui.picture import picture_column, set_marking, treat_as_one_face
 
 
 def main() -> None:
-    """The page from top to bottom; the settings stand last and are read first."""
+    """The page, as one visit to the places for heavy work."""
     pictures = gallery()
+    let_in, pictures.let_in = pictures.let_in, False
+    with resources.slots().visit(let_in=let_in):
+        _page(pictures)
+
+
+def _page(pictures: Gallery) -> None:
+    """From top to bottom; the settings stand last and are read first."""
     _open_link(pictures)
     st.markdown("# Read the expressions in a picture", anchors=False)
     notice()
