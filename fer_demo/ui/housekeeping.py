@@ -27,6 +27,7 @@ import gc
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
 from typing import Any
@@ -84,8 +85,9 @@ def forget_gone() -> None:
     It has no such function: only its own end of the next session does it.
     """
     if server := _server():
-        # The storage is not made for threads, so this happens on the thread that uses it.
-        server.loop.call_soon_threadsafe(server.stored.expire)
+        with suppress(RuntimeError):  # the loop is closed: the process is about to end
+            # The storage is not made for threads, so this happens on the thread that uses it.
+            server.loop.call_soon_threadsafe(server.stored.expire)
 
 
 def _empty_what_is_given_up() -> None:
