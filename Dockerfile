@@ -38,13 +38,11 @@ RUN --mount=type=secret,id=HF_TOKEN,uid=1000,required=false \
 # Settings that only a Space needs; .streamlit/config.toml holds the others.
 # - It is reached from outside, at the port that README.md names, and no browser is there to open.
 # - The Space's page is an iframe of another site: without "none" its uploads lack the XSRF cookie.
-# - The file watcher trips over torch.classes, and no file changes here.
 # - A container sees the host's cores; the free hardware gives two.
 ENV STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
     STREAMLIT_SERVER_PORT=8501 \
     STREAMLIT_SERVER_HEADLESS=true \
     STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE=none \
-    STREAMLIT_SERVER_FILE_WATCHER_TYPE=none \
     FER_THREADS=2 \
     OMP_NUM_THREADS=2
 

@@ -24,7 +24,6 @@ A_SPACE_DIFFERS = {
     "STREAMLIT_SERVER_PORT": "8501",
     "STREAMLIT_SERVER_HEADLESS": "true",
     "STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE": "none",
-    "STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none",
 }
 """Each is justified in the Dockerfile, above them."""
 

@@ -49,8 +49,7 @@ def measure(model: str) -> Mapping[str, float | None]:
 
 
 def _serve(port: int) -> subprocess.Popen[bytes]:
-    options = ["--server.headless=true", f"--server.port={port}", "--server.address=127.0.0.1",
-               "--server.fileWatcherType=none"]  # fmt: skip
+    options = ["--server.headless=true", f"--server.port={port}", "--server.address=127.0.0.1"]
     return subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), *options],
         cwd=ROOT,

@@ -61,7 +61,6 @@ def serve(
     command = [
         *(sys.executable, *start, f"--server.port={port}", "--server.address=127.0.0.1"),
         "--server.headless=true",
-        "--server.fileWatcherType=none",
     ]
     if locked:
         command = ["unshare", "-rm", "sh", "-c", _LOCK, str(folder), *command]

@@ -38,7 +38,7 @@ def serve(folder: Path, yunet: Path, **environment: str) -> Iterator[tuple[str, 
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.headless=true",
-         f"--server.port={port}", "--server.address=127.0.0.1", "--server.fileWatcherType=none"],
+         f"--server.port={port}", "--server.address=127.0.0.1"],
         cwd=ROOT, stdout=log, stderr=log,
         env={**os.environ, "HF_HOME": str(hub_cache(folder, yunet)), "HF_HUB_OFFLINE": "1",
              "FER_ICE_SERVERS": "[]", **environment},
@@ -55,11 +55,8 @@ def serve(folder: Path, yunet: Path, **environment: str) -> Iterator[tuple[str, 
             raise RuntimeError(f"The server did not start: {(folder / 'server.log').read_text()}")
         yield url, process
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        process.kill()  # it holds nothing that is worth a goodbye
+        process.wait()
         log.close()
 
 
