@@ -16,9 +16,6 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:  # another computes beside it; torch reads this at import
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-LONGEST = ("test_smoke", "test_shipped", "test_live_stream")
-"""Files that are begun first, so that at the end one worker is not left alone with one of them."""
-
 TOGETHER = {
     "browser": (
         "test_compare_browser", "test_heatmaps_browser", "test_hostile_uploads",
@@ -26,7 +23,10 @@ TOGETHER = {
     ),
     "live": ("test_live_page", "test_live_stream"),
 }  # fmt: skip
-"""Files of one worker: the browser's share a server, and streams would slow each other down."""
+"""Files of one worker, in their order: they share a server, which the last story of "live" ends."""
+
+LONGEST = ("tests/training/test_shipped.py", "tests/training/test_smoke.py", "browser", "live")
+"""What is begun first, so that at the end one worker is not left alone with one of them."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -36,12 +36,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Divide the tests between workers by file: what a file sets up is set up once."""
-    order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
-    group = {name: group for group, names in TOGETHER.items() for name in names}
     for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group.get(item.path.stem, file)))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    place = {group: place for place, group in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(_group(item), len(place)))
+
+
+def _group(item: pytest.Item) -> str:
+    shared = (group for group, names in TOGETHER.items() if item.path.stem in names)
+    return next(shared, item.nodeid.partition("::")[0])
 
 
 def require(condition: object, reason: str) -> None:

@@ -57,7 +57,7 @@ from streamlit.web import cli
 from fer_demo.ui import housekeeping
 
 housekeeping.FIRST_SECONDS = housekeeping.TICK_SECONDS = 1.0
-sys.exit(cli.main(["run", "app.py", "--server.disconnectedSessionTTL=2", *sys.argv[1:]]))
+sys.exit(cli.main(["run", "app.py", "--server.disconnectedSessionTTL=1", *sys.argv[1:]]))
 """
 
 
@@ -69,7 +69,7 @@ def test_a_visitor_is_forgotten_though_nobody_comes_after(yunet_file: Path, tmp_
             await visitor.fetch(path)
         last, end = 200, time.monotonic() + TIMEOUT
         while last == 200 and time.monotonic() < end:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.1)
             last = (await asyncio.to_thread(visitor.http, "GET", path))[0].status
         assert last == 404
 
