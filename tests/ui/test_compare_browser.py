@@ -9,16 +9,19 @@ import pytest
 from playwright.sync_api import Page, TimeoutError, expect
 
 from tests.conftest import ROOT
-from tests.ui.test_photo_browser import open_app, sideways
+from tests.ui.test_photo_browser import open_app, settled, sideways
 
 BUNDLED = len(list((ROOT / "fer_demo/weights").glob("*/config.json")))
 
 
 def choose(page: Page, name: str, words: str) -> None:
-    """Pick from a list, as a person does: a list that closes while the page is being drawn is
-    opened again."""
+    """Pick from a list, as a person does: scroll to it, for scrolling closes it. A list that closes
+    while the page is being drawn is opened again."""
+    box = page.get_by_role("combobox", name=name)
     for _ in range(6):
-        page.get_by_role("combobox", name=name).click()
+        box.scroll_into_view_if_needed()
+        settled(box)
+        box.click()
         with suppress(TimeoutError):
             return page.get_by_role("option", name=words, exact=True).click(timeout=5000)
         page.keyboard.press("Escape")
