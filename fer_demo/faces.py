@@ -95,10 +95,13 @@ class YuNet(FaceDetector):
     name = "yunet"
 
     def __init__(self, model: Path, threads: int = 2):
-        self._network = yunet.load(model, threads)
+        # A network that is given pictures of two sizes by turns is laid out anew for each, which
+        # takes longer than the search of the small one.
+        self._large, self._small = yunet.load(model, threads), yunet.load(model, threads)
 
     def _search(self, pixels: NDArray[np.uint8], threshold: float) -> NDArray[np.float32]:
-        return self._network(pixels, threshold)
+        network = self._small if max(pixels.shape) <= min(PHOTO_SIDES) else self._large
+        return network(pixels, threshold)
 
 
 class Haar(FaceDetector):
