@@ -17,6 +17,7 @@ ASKED = {
     "server.enableStaticServing": False,
     "browser.gatherUsageStats": False,
     "server.maxUploadSize": 20,
+    "runner.magicEnabled": False,
 }
 
 A_SPACE_DIFFERS = {

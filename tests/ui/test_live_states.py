@@ -95,6 +95,10 @@ def photo_links(app: AppTest) -> int:
     return sum(link.proto.label == "Go to the Photo page" for link in app.get("page_link"))
 
 
+def test_the_page_begins_with_its_heading(live: AppTest) -> None:
+    assert live.markdown[0].value == "# Read expressions as they happen"
+
+
 def test_a_stream_whose_place_was_taken_in_a_silence_is_told_so_and_stopped(
     live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch
 ) -> None:
