@@ -11,9 +11,11 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from fer_demo.ui import housekeeping
 from fer_demo.ui.housekeeping import settle
 from tests.load.server import serve
 from tests.load.session import Session
@@ -77,8 +79,23 @@ def test_a_visitor_is_forgotten_though_nobody_comes_after(yunet_file: Path, tmp_
         asyncio.run(story(url))
 
 
+def test_it_ends_quietly_with_the_server_whose_loop_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, expired = asyncio.new_event_loop(), []
+    stored = SimpleNamespace(expire=lambda: expired.append(True))
+    monkeypatch.setattr(housekeeping, "_server", lambda: housekeeping._Server(None, loop, stored))
+    housekeeping.forget_gone()
+    loop.run_until_complete(asyncio.sleep(0))
+    assert expired == [True]
+    loop.close()
+    housekeeping.forget_gone()
+    assert expired == [True]
+
+
 HELD = """
 import psutil
+from fer_demo.ui import housekeeping
 from fer_demo.ui.housekeeping import settle
 
 settle()
