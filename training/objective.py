@@ -8,6 +8,7 @@ from typing import Any, cast
 import timm
 import torch
 import torch.nn.functional as F
+from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 
 import training.baselines  # noqa: F401  (timm then knows them)
@@ -142,7 +143,7 @@ def soft_targets(faces: LabelledFaces) -> tuple[Tensor, Tensor]:
 
 
 def bf16_in_hardware() -> bool:
-    """Whether bfloat16 is faster than float32 here."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+    """Whether the device that accelerate takes computes in bfloat16 itself, not by emulation."""
+    if torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.backends.mps.is_available() is False and torch.cpu._is_avx512_bf16_supported()

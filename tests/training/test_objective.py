@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from tests.training.conftest import tiny_faces
 from training.data import LabelledFaces
 from training.objective import (
+    bf16_in_hardware,
     class_frequency,
     create_network,
     learning_rate,
@@ -107,3 +108,12 @@ def test_square_root_weights_pull_harder_at_the_rare_class() -> None:
         assert logits.grad is not None
         pulls.append(logits.grad[3].abs().sum() / logits.grad[0].abs().sum())
     assert pulls[1] > 1.2 * pulls[0]
+
+
+def test_bfloat16_is_asked_of_the_device_that_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert bf16_in_hardware()
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    assert not bf16_in_hardware()
