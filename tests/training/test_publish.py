@@ -26,6 +26,7 @@ from tests.training.conftest import tiny_faces
 from training import evaluate, publish
 from training.evaluate import Model, Network, measure
 from training.folder import weights_sha256
+from training.model_card import model_card
 
 REPO = "me/fer-tiny"
 
@@ -127,6 +128,20 @@ def test_the_model_card_says_what_was_measured(server: HubServer, measured: Path
     assert "Article 5(1)(f)" in card.text
     assert f'timm.create_model("hf-hub:{REPO}", pretrained=True)' in card.text
     assert f"{100 * results['ferplus7']['unseen']['accuracy']:.2f}" in card.text
+
+
+def test_the_model_card_gives_the_cross_fitted_calibration_where_there_is_one(
+    server: HubServer, measured: Path
+) -> None:
+    path = measured / "config.json"
+    config = json.loads(path.read_text())
+    held_out = {"n": 1234, "ece": 0.0321, "ece_interval": [0.008, 0.021]}
+    ours = config["fer_demo"] | {"calibration": {"ferplus7": held_out}}
+    results = json.loads((measured / "evaluation.json").read_text())
+    card = model_card("tiny", REPO, config | {"fer_demo": ours}, results)
+    assert "cross-fitted on 1,234 pictures: 3.21 %." in card
+    assert "between 0.80 and 2.10 %" in card
+    assert "cross-fitted" not in model_card("tiny", REPO, config, results)
 
 
 def test_a_second_publication_is_one_more_commit(
