@@ -7,6 +7,7 @@ pictures, `train/<emotion>/*` and `test/` or `validation/`. The last carry no vo
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from training.votes import FERPLUS_COLUMNS
 
 SPLITS = {"train": "Training", "public_test": "PublicTest", "private_test": "PrivateTest"}
 """Our names of FER2013's splits, and its own."""
+
+SHARD = r"([.-].*)?"
+"""What follows a split's name in that of a file or folder of it, as in train-00000-of-00002."""
 
 OFFICIAL_COUNTS = {"train": 28_709, "public_test": 3_589, "private_test": 3_589}
 
@@ -135,7 +139,7 @@ def split_name(data: Path, split: str) -> str:
     """What records call the images that `read_split` gives: one set bears its own name."""
     if not is_one_set(data):
         return split
-    return next((name for name in SPLITS if data.name.startswith(name)), data.name)
+    return next((name for name in SPLITS if re.fullmatch(name + SHARD, data.name)), data.name)
 
 
 def _check_count(faces: LabelledFaces, data: Path, split: str) -> LabelledFaces:

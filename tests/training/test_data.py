@@ -140,11 +140,12 @@ def test_one_set_bears_its_own_name_and_a_split_bears_the_splits(tmp_path: Path)
     write_pictures(tmp_path / "rafdb", ["happy"], 1)
     write_pictures(tmp_path / "copy/train", ["happy"], 1)
     (tmp_path / "shards").mkdir()
-    for name in ("train-00000-of-00002", "affectnet"):
+    for name in ("train-00000-of-00002", "affectnet", "train_mine"):
         write_parquet(tmp_path / "shards" / f"{name}.parquet", tiny_faces(7))
     for data, name in (
         ("rafdb", "rafdb"),
         ("shards/affectnet.parquet", "affectnet.parquet"),
+        ("shards/train_mine.parquet", "train_mine.parquet"),
         ("shards/train-00000-of-00002.parquet", "train"),
         ("shards", "public_test"),
         ("copy", "public_test"),
