@@ -3,10 +3,10 @@
     python -m training.distill --weights DIR [--weights DIR ...] --data DIR --out runs/targets.npz
     python -m training.train --recipe RECIPE --data DIR --out RUN --targets runs/targets.npz
 
-The teachers' probabilities are averaged over models and over each picture's mirror image. A student
-follows them at a temperature (Hinton et al. 2015, arXiv:1503.02531), for teachers are too sure of
-pictures that they have trained on. The file is a run's artefact: it follows from the weights and is
-not committed.
+Each teacher's logits are averaged over a picture and its mirror image, the teachers' probabilities
+over the teachers. A student follows them at a temperature (Hinton et al. 2015, arXiv:1503.02531),
+for teachers are too sure of pictures that they have trained on. The file is a run's artefact: it
+follows from the weights and is not committed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Targets:
     """Teachers' logits of one set of pictures."""
 
     logits: NDArray[np.float32]
-    """(N, 15); of several teachers, each head is the log of their mean probability."""
+    """(N, 15); of several teachers, each head as `training.evaluate` measures them together."""
     pixels: str
     """sha256 of the pictures, (N, 48, 48) uint8."""
     teachers: tuple[str, ...]

@@ -6,7 +6,8 @@
 On the same images and in the same way as `training.calibrate`: a temperature of the log of their
 mean probability, and the confidence from which answers are right 95 times in 100. Writes
 `ensemble.json` beside the folders. The app reads it for networks with these sha256, and makes the
-ensemble its default for photos where it names more images rightly than each network alone.
+ensemble its default for photos where it names no fewer images rightly than each network alone. Of
+the figures the networks' own temperatures are not cross-fitted: they are in the weights.
 """
 
 from __future__ import annotations

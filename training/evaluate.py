@@ -5,7 +5,7 @@
         [--json OUT] [--beside]
 
 Several --weights are also measured together, as `ensemble` in the way of the app: the log of the
-mean probability, over the temperature of `ensemble.json` beside them where that is theirs. Three
+mean probability, over the temperature of `ensemble.json` beside them where that is theirs. Two
 heads, three protocols, never mixed: `fer2013` (its seven classes, its labels), `ferplus8` (eight
 classes, strict majority of the votes), `ferplus7` (the seven the app shows, argmax of the votes).
 Where the set has no votes, `given7` is the head that the app shows against the set's own labels.

@@ -57,8 +57,8 @@ def export(run: Path, to: Path) -> dict[str, Any]:
     )
     network.load_state_dict(state)
     network.eval()
-    # Of the weights, not of this run alone: it may have gone on from a folder (in the first
-    # checkpoints that did, what was before is not kept).
+    # Epochs are of the weights, not of this run alone: it may have gone on from a folder (in the
+    # first checkpoints that did, what was before is not kept). All else is of the last run.
     done = checkpoint["history"][-1]["epoch"] if checkpoint["history"] else 0
     trained = {**recipe, "steps": step, "epochs_done": checkpoint.get("epochs_before", 0) + done}
     teachers = [*checkpoint.get("teachers_before", ()), *checkpoint.get("teachers", ())]

@@ -69,7 +69,6 @@ def folder_config(
             "temperature": {"fer2013": 1.0, "ferplus8": 1.0, "ferplus7": 1.0},
             "uncertain_below": 0.5,
             "recipe": recipe,
-            "metrics": {},
         },
     }
 

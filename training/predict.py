@@ -17,7 +17,7 @@ def predict_logits(
     Args:
         model: (B, 1, size, size) to (B, K).
         grey: (N, 48, 48) uint8, on the model's device.
-        flip: average the log-probabilities' logits with those of the mirrored crop.
+        flip: average the logits with those of the mirrored crop.
 
     Returns:
         (N, K) float32 on the model's device.

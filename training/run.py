@@ -74,7 +74,8 @@ class Run:
         weights: Path | None = None,
         resumes: bool = False,
     ):
-        bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_in_hardware())
+        native = bf16_in_hardware()
+        bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and native)
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
         self.recipe, self.out, self.step = recipe, out, 0
         self.history: list[dict[str, float]] = []
@@ -97,7 +98,7 @@ class Run:
             network.load_state_dict(trainable_state(weights, recipe.architecture))
         if bf16 and device.type == "cpu":
             use_float32_gradients(network)
-        if device.type == "cpu" and not bf16_in_hardware():
+        if device.type == "cpu" and not native:
             orthogonalise_in_float32()
         self.ema = ModelEmaV3(network, decay=recipe.ema_decay, use_warmup=True)
         if recipe.optimizer not in list_optimizers():

@@ -183,7 +183,7 @@ def bare(network: nn.Module, ready: Tensor, threads: int) -> dict[str, Callable[
 
 
 def floor(weights: WeightsFolder, threads: int) -> dict[str, float]:
-    """The least time for one face that arithmetic allows here.
+    """The time of one face at the rate of a matrix product, which is all arithmetic.
 
     Operations of the network (two a multiply-add) over the measured rate of a 2048 x 2048 float32
     matrix product. An engine may get below it with algorithms that need fewer operations, such as
