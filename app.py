@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from fer_demo.ui import resources
 from fer_demo.ui.housekeeping import keep_house
-from fer_demo.ui.layout import ICON, frame
+from fer_demo.ui.layout import ICON, frame, told
 
 PAGES = (
     st.Page("fer_demo/ui/photo.py", title="Photo", url_path="photo", default=True),
@@ -18,4 +19,6 @@ st.set_page_config(page_title="Expression demo", page_icon=str(ICON), layout="wi
 page = st.navigation(list(PAGES), position="top")
 frame()
 keep_house()
-page.run()
+with told("app-again"):
+    resources.settings()  # first, so that every page says what is wrong with one, and the same
+    page.run()
