@@ -84,6 +84,7 @@ def answering_from(answers: Answers | None, default: float) -> float:
             value=answers.fitted.limit,
             format_func=lambda limit: f"{100 * limit:.0f} %",
             key=f"limit-{answers.fitted.limit}",
+            persist_state="session",  # through other pages and other models
         )
         st.markdown(traded(trades[limit]))
         st.caption("On the test pictures, which are FER2013's. Yours may differ.")

@@ -180,19 +180,30 @@ def _as_it_is(frame: VideoFrame) -> VideoFrame:
 
 @st.fragment
 def _controls() -> None:
-    """What changes while the stream runs; the page around it stays as it is."""
+    """What changes while the stream runs; the page around it stays as it is.
+
+    Who looks at another page in between finds it as it was.
+    """
     names = resources.models()
     with st.container(key="live-controls", gap="small"):
         with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-            mirror = st.toggle("Mirror", True, key="live-mirror", help="As in a mirror.")
+            mirror = st.toggle(
+                "Mirror",
+                True,
+                key="live-mirror",
+                persist_state="session",
+                help="As in a mirror.",
+            )
             blur = st.toggle(
                 "Blur the rest",
                 key="live-blur",
+                persist_state="session",
                 help="Blurs everything but the faces that are found.",
             )
             overlay = st.toggle(
                 "Evidence",
                 key="live-overlay",
+                persist_state="session",
                 help="Purple places speak for the expression, teal ones against it.",
             )
             # Out of the way, so that on a phone the charts follow the video.
@@ -206,12 +217,25 @@ def _controls() -> None:
                 5,
                 format="%d %%",
                 key="live-smoothing",
+                persist_state="session",
                 help="None answers at once and flickers. Strong averages over more than a second.",
             )
             opacity = st.slider(
-                "Evidence opacity", 0, 100, 60, 5, format="%d %%", key="live-opacity"
+                "Evidence opacity",
+                0,
+                100,
+                60,
+                5,
+                format="%d %%",
+                key="live-opacity",
+                persist_state="session",
             )
-            chosen = st.selectbox("Evidence for", (PREDICTED, *EXPRESSIONS), key="live-class")
+            chosen = st.selectbox(
+                "Evidence for",
+                (PREDICTED, *EXPRESSIONS),
+                key="live-class",
+                persist_state="session",
+            )
             name = names[0]
             if len(names) > 1:
                 name = st.selectbox(

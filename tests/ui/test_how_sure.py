@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from fer_demo.answers import Answers
 from fer_demo.types import EXPRESSIONS, Analysis
@@ -93,6 +94,25 @@ def test_both_sides_of_a_trade_are_said(answers: Answers):
     assert traded(answers.fitted) == (
         "Answers for **66 of 100** faces, and is right in **95 of 100** of these answers."
     )
+
+
+def _page(answers):
+    """A page with How sure, and one without; it runs as a script of its own."""
+    import streamlit as st
+
+    from fer_demo.ui.how_sure import answering_from
+
+    if "elsewhere" not in st.session_state:
+        answering_from(answers, answers.fitted.limit)
+
+
+def test_what_a_person_set_stays_while_another_page_or_model_is_looked_at(answers: Answers):
+    app = AppTest.from_function(_page, kwargs={"answers": answers}).run()
+    app.select_slider[0].set_value(0.5).run()
+    app.session_state["elsewhere"] = True
+    assert not app.run().select_slider
+    del app.session_state["elsewhere"]
+    assert app.run().select_slider[0].value == 0.5
 
 
 @pytest.mark.parametrize("path", EVALUATIONS, ids=[path.parent.name for path in EVALUATIONS])

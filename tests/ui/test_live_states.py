@@ -255,3 +255,18 @@ def test_settings_reach_a_running_stream_without_another_start(
     assert running.ask.classifier.name == "sure"
     assert running.ask.look == Look(True, "sad", 0.25, mirror=False, blur_others=True)
     assert component.told["video_frame_callback"] == running.receive
+
+
+def test_settings_survive_a_change_of_page(live: AppTest) -> None:
+    live.slider(key="live-smoothing").set_value(85)
+    live.slider(key="live-opacity").set_value(25)
+    live.selectbox(key="live-class").set_value("sad")
+    live.toggle(key="live-overlay").set_value(True)
+    live.toggle(key="live-blur").set_value(True)
+    live.toggle(key="live-mirror").set_value(False).run()
+    live.switch_page(PHOTO).run()
+    live.switch_page(LIVE).run()
+    assert not live.exception
+    ask = live.session_state["live-ask"]
+    assert ask.smoothing == 0.85
+    assert ask.look == Look(True, "sad", 0.25, mirror=False, blur_others=True)
