@@ -11,6 +11,7 @@ from fer_demo.examples import EXAMPLES, Example
 from fer_demo.images import ACCEPTED, MAX_BYTES
 from fer_demo.ui.cards import forget_cards
 from fer_demo.ui.gallery import Gallery, forget_upload, gallery
+from fer_demo.ui.picture import set_marking
 
 
 def intake() -> None:
@@ -48,7 +49,18 @@ def clear() -> None:
     gallery().clear()
     forget_cards()
     st.session_state["camera"] = False
-    st.session_state["marking"] = False
+    set_marking(False)
+
+
+def _gallery_for_more() -> Gallery:
+    """The gallery as the next pictures find it.
+
+    A box was to be dragged on the picture that goes out of sight, and earlier refusals were read.
+    """
+    set_marking(False)
+    pictures = gallery()
+    pictures.refused.clear()
+    return pictures
 
 
 def _examples() -> None:
@@ -75,13 +87,15 @@ def _uploader(pictures: Gallery) -> None:
 
 
 def _take_uploads(key: str) -> None:
-    pictures = gallery()
-    pictures.refused.clear()
+    seen = gallery().seen_uploads
+    files = [file for file in st.session_state[key] or () if file.file_id not in seen]
+    if not files:  # one was taken off the control's list, and the picture on show stays
+        gallery().refused.clear()
+        return
+    pictures = _gallery_for_more()
     first = len(pictures.pictures)
-    for file in st.session_state[key] or ():
-        if file.file_id in pictures.seen_uploads:
-            continue
-        pictures.seen_uploads.add(file.file_id)
+    for file in files:
+        seen.add(file.file_id)
         pictures.add_file(file.getvalue(), file.name)
         forget_upload(file.file_id)
     if len(pictures.pictures) > first:
@@ -96,9 +110,7 @@ def _example_button(example: Example) -> None:
 
 
 def _take_example(example: Example) -> None:
-    pictures = gallery()
-    pictures.refused.clear()
-    pictures.add_example(example)
+    _gallery_for_more().add_example(example)
 
 
 @st.cache_data(show_spinner=False)
@@ -137,8 +149,7 @@ def _take_snapshot(key: str) -> None:
     file = st.session_state[key]
     if file is None:
         return
-    pictures = gallery()
-    pictures.refused.clear()
+    pictures = _gallery_for_more()
     pictures.add_file(file.getvalue(), f"snapshot-{len(pictures.pictures) + 1}.jpg")
     forget_upload(file.file_id)
     pictures.uploader_round += 1

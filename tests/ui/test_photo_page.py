@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit import config
 from streamlit.runtime.secrets import Secrets
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import NumberInput
 
 from fer_demo import pipeline, weights
 from fer_demo.types import EXPRESSIONS
@@ -46,6 +47,12 @@ def texts(app: AppTest) -> str:
 
 def alts(app: AppTest) -> list[str]:
     return [picture.alt for image in app.get("image") for picture in image.proto.imgs]
+
+
+def edge(app: AppTest, name: str) -> NumberInput:
+    """One of the four numbers that make a box."""
+    (found,) = [field for field in app.number_input if field.label == f"{name}, px"]
+    return found
 
 
 def pictures(app: AppTest) -> gallery_module.Gallery:
@@ -265,13 +272,43 @@ def test_a_missed_face_can_be_typed_and_removed(app):
     upload(app.run(), ("wall.png", wall_png()))
     click(app, "mark-none")
     assert app.get("plotly_chart"), "the picture on which to drag"
-    app.number_input(key="edge-Left").set_value(40)
-    app.number_input(key="edge-Right").set_value(160)
-    app.button(key="FormSubmitter:box-Add this face").click().run()
+    edge(app, "Left").set_value(40)
+    edge(app, "Right").set_value(160)
+    click(app, "FormSubmitter:box-Add this face")
     assert pictures(app).picture.added == ((40, 72, 160, 168),)
     assert len(headings(app)) == 1
     click(app, "remove-1")
     assert "No face found in wall.png." in texts(app)
+
+
+def wall_upload(app: AppTest) -> AppTest:
+    return upload(app, ("wall.png", wall_png()))
+
+
+def snapshot(app: AppTest) -> AppTest:
+    click(app, "camera-button")
+    app.camera_input[0].set_value(("snap.jpg", wall_png(), "image/jpeg")).run()
+    return app
+
+
+def another_example(app: AppTest) -> AppTest:
+    return click(app, "example-several")
+
+
+@pytest.mark.parametrize("bring", [wall_upload, snapshot, another_example])
+def test_a_new_picture_is_not_opened_for_marking(one, bring):
+    click(one, "mark")
+    assert one.number_input
+    bring(one)
+    assert len(pictures(one).pictures) == 2
+    assert not one.number_input
+    assert bring is another_example or "No face found in " in texts(one)
+
+
+def test_a_file_taken_off_the_list_leaves_the_box_that_is_being_marked(app):
+    click(wall_upload(app.run()), "mark-none")
+    app.file_uploader[0].set_value([]).run()
+    assert app.number_input
 
 
 def test_boxes_are_cut_to_the_photo_and_must_have_a_size(one):
