@@ -113,8 +113,15 @@ def _mark(picture: Picture, analysis: Analysis) -> None:
             ("Right", width, 0.7),
             ("Bottom", height, 0.7),
         )
+        # By picture: an edge typed for another one says nothing about this.
         values = [
-            column.number_input(f"{name}, px", 0, limit, int(limit * share), key=f"edge-{name}")
+            column.number_input(
+                f"{name}, px",
+                0,
+                limit,
+                int(limit * share),
+                key=f"edge-{name}-{picture.digest[:12]}",
+            )
             for column, (name, limit, share) in zip(columns, edges, strict=True)
         ]
         if st.form_submit_button("Add this face"):
@@ -135,7 +142,12 @@ def add_box(picture: Picture, box: Box) -> bool:
     limits = (picture.photo.width, picture.photo.height) * 2
     x1, y1, x2, y2 = (round(float(np.clip(v, 0, m)), 1) for v, m in zip(box, limits, strict=True))
     if x2 - x1 < MIN_BOX or y2 - y1 < MIN_BOX:
-        st.toast("That box is too small. Drag a larger one.", icon=":material/info:")
+        # Also where the edges that were typed are the wrong way round.
+        st.toast(
+            f"That box is too small. Its right edge must be {MIN_BOX} px or more to the right of "
+            "the left one, and its bottom edge as far below the top one.",
+            icon=":material/info:",
+        )
         return False
     if (x1, y1, x2, y2) not in picture.added:
         picture.added = (*picture.added, (x1, y1, x2, y2))

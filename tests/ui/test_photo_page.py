@@ -281,6 +281,17 @@ def test_a_missed_face_can_be_typed_and_removed(app):
     assert "No face found in wall.png." in texts(app)
 
 
+def test_a_box_the_wrong_way_round_says_what_is_asked_of_its_edges(app):
+    upload(app.run(), ("wall.png", wall_png()))
+    click(app, "mark-none")
+    edge(app, "Left").set_value(160)
+    edge(app, "Right").set_value(40)
+    click(app, "FormSubmitter:box-Add this face")
+    assert not pictures(app).picture.added
+    (toast,) = app.toast
+    assert "right edge must be 8 px or more to the right of the left one" in toast.value
+
+
 def wall_upload(app: AppTest) -> AppTest:
     return upload(app, ("wall.png", wall_png()))
 
@@ -309,6 +320,15 @@ def test_a_file_taken_off_the_list_leaves_the_box_that_is_being_marked(app):
     click(wall_upload(app.run()), "mark-none")
     app.file_uploader[0].set_value([]).run()
     assert app.number_input
+
+
+def test_the_edges_of_a_picture_are_not_those_of_the_next(one):
+    gallery = pictures(another_example(one))
+    gallery.show(0)
+    click(one.run(), "mark")
+    gallery.show(1)  # still marking: what a number is kept for is its picture
+    one.run()
+    assert edge(one, "Left").value == int(0.3 * gallery.picture.photo.width)
 
 
 def test_boxes_are_cut_to_the_photo_and_must_have_a_size(one):
