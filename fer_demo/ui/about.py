@@ -57,7 +57,9 @@ PRIVACY = """
 - They are processed in memory and not stored: no picture, crop, name or result is written to disk
   or to a log, and none is passed on or used for training.
 - Results stay in this browser session until "Clear", or until the tab has been closed for a few
-  minutes. Downloads are made when you click.
+  minutes. Each page has its own "Clear": the Photo page's deletes the pictures there and what was
+  found in them, the Live page's deletes the last stream and its saved moments.
+- Downloads are made when you click.
 - The app sends no usage statistics.
 """
 

@@ -235,7 +235,10 @@ def _summary(session: LiveSession, status: Status) -> None:
         if st.button("Clear", key="live-clear", help="Deletes this stream."):
             _clear()
             st.rerun()  # the whole page: this fragment would be given the same session again
-    st.caption("Kept in memory for this page only. Nothing was written to disk.")
+    st.caption(
+        'Kept in memory for this browser session, until "Clear" or a new stream. '
+        "Nothing was written to disk."
+    )
     _moments(session)
 
 

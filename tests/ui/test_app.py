@@ -21,3 +21,11 @@ def test_a_bad_setting_is_one_sentence_on_every_page(
         'FER_THREADS must be a number above 0, not "two".'
     ]
     assert not app.markdown
+
+
+def test_who_clears_one_page_reads_that_the_other_has_its_own(app: AppTest) -> None:
+    app.switch_page("fer_demo/ui/about.py").run()
+    (privacy,) = [m.value for m in app.markdown if "Results stay" in m.value]
+    assert 'Each page has its own "Clear"' in privacy
+    assert "Photo page's" in privacy
+    assert "Live page's" in privacy

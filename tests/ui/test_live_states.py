@@ -225,6 +225,8 @@ def test_start_goes_on_where_the_page_ended_the_stream_and_anew_after_stop(
     # Nothing came, and what there was before is still there.
     assert status(live).startswith("**Ended:** after")
     assert [b.label for b in live.get("download_button")] == ["CSV", "JSON"]
+    (kept,) = [caption.value for caption in live.caption if "in memory" in caption.value]
+    assert kept.startswith('Kept in memory for this browser session, until "Clear"')
     press(live, component)
     assert session(live).recording is not record
 
