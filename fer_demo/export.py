@@ -30,6 +30,7 @@ CSV_COLUMNS = (
     "label",
     "confidence",
     "uncertain",
+    "uncertain_below",
     *EXPRESSIONS,
     "x1",
     "y1",
@@ -46,7 +47,8 @@ def to_record(analysis: Analysis, image_name: str) -> dict[str, Any]:
     """One picture as plain JSON values.
 
     Probabilities are in [0, 1]; width, height, boxes and landmarks in pixels of the upright file,
-    also where a large picture was reduced on reading. "left_out" counts the faces beyond the limit,
+    also where a large picture was reduced on reading. "uncertain_below" is the confidence that an
+    answer needed, which a person may have moved. "left_out" counts the faces beyond the limit,
     where there are any.
     """
     width, height = analysis.photo.full_size or (analysis.photo.width, analysis.photo.height)
@@ -56,6 +58,7 @@ def to_record(analysis: Analysis, image_name: str) -> dict[str, Any]:
         "height": height,
         "detector": analysis.detector,
         "model": analysis.model,
+        "uncertain_below": round(float(analysis.uncertain_below), 6),
         "faces": [_face_record(analysis, face) for face in range(len(analysis))],
         **({"left_out": analysis.left_out} if analysis.left_out else {}),
         "seconds": {stage: round(float(analysis.seconds.get(stage, 0)), 4) for stage in STAGES},
@@ -101,6 +104,7 @@ def to_csv(records: Sequence[Record]) -> bytes:
                 "label": face["label"],
                 "confidence": face["confidence"],
                 "uncertain": str(face["uncertain"]).lower(),
+                "uncertain_below": record["uncertain_below"],
                 **face["probabilities"],
                 **dict(zip(("x1", "y1", "x2", "y2"), face["box"], strict=True)),
                 "score": face["score"],

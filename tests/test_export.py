@@ -23,7 +23,9 @@ def rows(data):
 
 def test_record_has_the_command_lines_layout():
     record = export.to_record(made_analysis(), "a.jpg")
-    assert list(record) == ["image", "width", "height", "detector", "model", "faces", "seconds"]
+    assert list(record) == [
+        "image", "width", "height", "detector", "model", "uncertain_below", "faces", "seconds",
+    ]  # fmt: skip
     assert (record["width"], record["height"]) == (640, 400)
     assert list(record["seconds"]) == ["decode", "detect", "crop", "classify", "total"]
     first, second = record["faces"]
@@ -69,6 +71,14 @@ def test_csv_has_one_row_a_face():
     assert (first["image"], first["face"], first["label"]) == ("a.jpg", "1", "happy")
     assert second["uncertain"] == "true"
     assert sum(float(first[label]) for label in EXPRESSIONS) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_moved_limit_is_told_beside_what_it_decided():
+    moved = replace(made_analysis((HAPPY,)), uncertain_below=0.98)
+    record = export.to_record(moved, "a.jpg")
+    assert record["uncertain_below"] == 0.98
+    (row,) = rows(export.to_csv([record]))
+    assert (row["uncertain"], row["uncertain_below"]) == ("true", "0.98")
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
