@@ -69,6 +69,10 @@ def test_an_evaluation_uses_what_was_measured(
     assert document["weights"] == joint["members"]
     for name, share in joint["accuracy"].items():
         assert document["results"][name]["ferplus7"]["unseen"]["accuracy"] == share
+    alone = max(share for name, share in joint["accuracy"].items() if name != ENSEMBLE)
+    mean, low, high = joint["ahead_of_best"]
+    assert mean == pytest.approx(joint["accuracy"][ENSEMBLE] - alone, abs=2e-5)
+    assert low <= mean <= high
     # Fitted on these very images, so the further temperature that evaluation fits changes nothing.
     report = document["results"][ENSEMBLE]["ferplus7"]["unseen"]
     assert report["nll"] == pytest.approx(
