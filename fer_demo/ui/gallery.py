@@ -99,10 +99,11 @@ class Gallery:
     def add_file(self, data: bytes, name: str) -> None:
         """Read one file; a refusal is kept beside the pictures."""
         name = display_name(name)
-        started = time.perf_counter()
         try:
             with resources.slots().take():
+                started = time.perf_counter()  # not before: the wait for a place is no reading
                 photo = read_photo(data, name)
+                seconds = time.perf_counter() - started
         except BadImage as error:
             self.refused.append((name, str(error)))
             return
@@ -110,7 +111,6 @@ class Gallery:
             self.refused.append((name, f"{name} was not read. {error}"))
             return
         self.let_in = True
-        seconds = time.perf_counter() - started
         self._add(Picture(hashlib.sha256(data).hexdigest(), name, photo, seconds))
 
     def add_example(self, example: Example) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,8 +13,9 @@ from streamlit.testing.v1 import AppTest
 from fer_demo import pipeline
 from fer_demo.slots import SENTENCE, Slots
 from fer_demo.ui import resources
+from fer_demo.ui.gallery import Gallery
 from tests.conftest import ROOT
-from tests.ui.conftest import TIMEOUT, example_png
+from tests.ui.conftest import TIMEOUT, example_png, wall_png
 from tests.ui.test_photo_page import click, headings, texts, upload
 
 
@@ -85,6 +87,22 @@ def test_an_upload_that_finds_no_place_is_named(app: AppTest, taken: threading.E
     upload(app.run(), ("a.png", example_png("one")))
     assert not app.exception
     assert f"a.png was not read. {SENTENCE}" in texts(app)
+
+
+def test_the_wait_for_a_place_is_no_part_of_the_time_to_read_a_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Late(Slots):
+        @contextmanager
+        def take(self) -> Iterator[None]:
+            time.sleep(2)
+            with super().take():
+                yield
+
+    monkeypatch.setattr(resources, "slots", lambda: Late(1))
+    gallery = Gallery()
+    gallery.add_file(wall_png(), "wall.png")
+    assert gallery.pictures[0].decode_seconds < 2
 
 
 def test_a_failure_frees_the_place_and_leaves_the_networks_as_they_were(
