@@ -1,0 +1,12 @@
+"""What a card says of its face and of its heat map, in-process, on tiny networks."""
+
+from __future__ import annotations
+
+from streamlit.testing.v1 import AppTest
+
+
+def test_an_uncertain_face_says_which_confidence_an_answer_needs_here(app: AppTest) -> None:
+    app.run().button(key="example-one").click().run()
+    app.selectbox(key="model").set_value("doubtful").run()
+    (heading,) = [m for m in app.markdown if m.value.startswith("##### Uncertain")]
+    assert "No expression reaches a confidence of > 99 %" in heading.help
