@@ -48,6 +48,8 @@ class Measured:
     outside: Json | None = None
     """What it does with faces that it was not made for."""
     bench: Json | None = None
+    members: int = 1
+    """How many models answer together."""
 
     @property
     def calibration(self) -> Json | None:
@@ -116,7 +118,7 @@ def _together(folder: Path, paths: Sequence[Path]) -> Measured | None:
     except (KeyError, TypeError, AttributeError):
         raise ValueError(f"{FILE} was not written by training.ensemble") from None
     heads, split = _evaluation(folder / "evaluation.json", ENSEMBLE, members)
-    return Measured(ENSEMBLE, card, heads, split)
+    return Measured(ENSEMBLE, card, heads, split, members=len(members))
 
 
 def _evaluation(path: Path, name: str, sha256: Mapping[str, str | None]) -> tuple[Json, str]:

@@ -38,7 +38,7 @@ def how_good(models: list[Measured]) -> None:
     published = peers()
     for head, name in (("fer2013", "FER2013"), ("ferplus8", "FER+")):
         ours = {
-            title(model.name): (model.heads[head], model.split)
+            title(model.name, model.members): (model.heads[head], model.split)
             for model in measured
             if head in model.heads
         }
@@ -63,7 +63,7 @@ def _accuracies(measured: list[Measured]) -> None:
     rows: list[Row] = []
     for model in measured:
         figures = {name: _figure(model.heads.get(head)) for head, name in PROTOCOLS.items()}
-        rows.append({"Model": title(model.name), **figures})
+        rows.append({"Model": title(model.name, model.members), **figures})
     table(rows)
     st.caption(
         "FER+ 8: eight classes, a strict majority of ten votes. FER+ 7: the seven classes that "
@@ -73,7 +73,7 @@ def _accuracies(measured: list[Measured]) -> None:
         table(
             [
                 {
-                    "Model": title(model.name),
+                    "Model": title(model.name, model.members),
                     "Labels": HEADS.get(head, head),
                     "Pictures": f"{result['n']}, {model.split}",
                     "Macro F1": share(result["macro_f1"]),
@@ -93,7 +93,7 @@ def _figure(result: Json | None) -> str:
 
 def _how_fast(models: list[Measured], published: list[dict[str, Any]]) -> None:
     timed = {
-        title(model.name): (model.bench, model.heads["fer2013"]["accuracy"])
+        title(model.name, model.members): (model.bench, model.heads["fer2013"]["accuracy"])
         for model in models
         if model.bench is not None and "fer2013" in model.heads
     }

@@ -11,9 +11,10 @@ from fer_demo import certainty_charts, error_charts, faithfulness_charts
 from fer_demo.ensemble import ENSEMBLE
 from fer_demo.measured import SPLITS, Json, Measured, bundled
 from fer_demo.model_charts import Row, share
+from fer_demo.ui import resources
 from fer_demo.ui.figures import BARE, finding, missing, numbers, section, show, table
 from fer_demo.ui.how_good import SHOWN, accuracy, how_good
-from fer_demo.ui.origin import title
+from fer_demo.ui.origin import short_name, title
 
 INTRO = """
 These figures come from files that lie beside each model's weights, written by the programs that
@@ -59,6 +60,7 @@ def main() -> None:
         if not models:
             st.info("No model is bundled, so there is nothing to show yet.")
             return
+        _whose()
         best_first = sorted(models, key=accuracy, reverse=True)
         how_good(best_first)
         model = _chosen(best_first)
@@ -70,15 +72,27 @@ def main() -> None:
         _data_and_terms(model)
 
 
+def _whose() -> None:
+    """Which weights the figures are of, where others may answer."""
+    if repos := resources.settings().hub_repos:
+        names = ", ".join(f"`{short_name(repo)}`" for repo in repos)
+        st.info(
+            "These are the figures of the weights that are bundled with the app. This server is "
+            f"set to answer with those of {names}, which may be others. The About page names the "
+            "weights in use."
+        )
+
+
 def _chosen(models: list[Measured]) -> Measured:
     """Whose figures the sections below are; the best at first."""
     if len(models) < 2:
         return models[0]
+    titles = {model.name: title(model.name, model.members) for model in models}
     name = st.selectbox(
         "All figures below are of",
-        [model.name for model in models],
+        list(titles),
         key="measured-model",
-        format_func=title,
+        format_func=titles.__getitem__,
         width=260,
     )
     return next(model for model in models if model.name == name)
@@ -126,10 +140,11 @@ def _how_sure(model: Measured) -> None:
         held, target = calibration["at_threshold"], calibration["target_accuracy"]
         limit = model.card["fer_demo"]["uncertain_below"]
         st.markdown(
-            f'Below a confidence of {share(limit, 0)} the app says "uncertain". The aim was to be '
-            f"right {share(target, 0)} of the time. On test pictures that the limit was not "
-            f"fitted on, {share(held['coverage'])} got an answer, and {share(held['accuracy'])} of "
-            "those answers were right. The pictures are FER2013's; yours may differ."
+            f"This model answers from a confidence of {share(limit, 0)} on and is uncertain below. "
+            f"The aim was to be right {share(target, 0)} of the time. On test pictures that the "
+            f"limit was not fitted on, {share(held['coverage'])} got an answer, and "
+            f"{share(held['accuracy'])} of those answers were right. The pictures are FER2013's; "
+            "yours may differ."
         )
         if "bins" in calibration:
             show(

@@ -27,11 +27,15 @@ def short_name(name: str) -> str:
     return f"{repo}{at}{revision[:SHOWN_DIGITS] if len(revision) == 40 else revision}"
 
 
-def title(name: str) -> str:
-    """A name of `predictors` as a choice on the page."""
+def title(name: str, members: int | None = None) -> str:
+    """A name of `predictors` as a choice on the page.
+
+    Args:
+        members: how many models ENSEMBLE stands for; those in use where None.
+    """
     if name != ENSEMBLE:
         return short_name(name)
-    return "Both" if len(resources.models()) == 2 else "All"
+    return "Both" if (members or len(resources.models())) == 2 else "All"
 
 
 def weights_line(folders: Sequence[WeightsFolder]) -> None:

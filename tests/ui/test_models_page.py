@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from fer_demo import (
 )
 from fer_demo.measured import Measured, bundled, peers
 from fer_demo.types import EXPRESSIONS
+from fer_demo.ui import resources
 from tests.conftest import ROOT
 from tests.measurements import SHA256, write_measurements
 from tests.ui.conftest import TIMEOUT
@@ -41,6 +43,14 @@ def measurements(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model(measurements: Path) -> Measured:
     return bundled(measurements)[0]
+
+
+@pytest.fixture
+def settings_anew() -> Iterator[None]:
+    """The settings are read in this test, and again after it."""
+    resources.settings.clear()
+    yield
+    resources.settings.clear()
 
 
 def page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
@@ -247,6 +257,21 @@ def test_the_page_shows_several_models_together(
     assert alone in [info.value for info in app.info]
     app.selectbox(key="measured-model").set_value("a").run()
     assert not app.info
+
+
+def test_figures_are_said_to_be_of_the_bundled_weights_where_others_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings_anew: None
+) -> None:
+    measure_together(tmp_path)
+    monkeypatch.setenv("FER_HUB_REPOS", "me/fer-tiny@v1")
+    app = page(tmp_path, monkeypatch)
+    (said,) = [info.value for info in app.info]
+    assert said.startswith("These are the figures of the weights that are bundled with the app.")
+    assert "`me/fer-tiny@v1`" in said
+    assert "This model answers from a confidence of" in text(app)
+    # One is in use, and two are measured here.
+    assert sorted(app.table[0].value["Model"]) == ["Both", "a", "b"]
+    assert "Both" in app.selectbox(key="measured-model").options
 
 
 def test_the_best_model_comes_first_and_its_own_figures_below(
