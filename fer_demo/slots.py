@@ -1,11 +1,11 @@
 """Places for work that keeps a processor core busy: reading a picture and analysing it.
 
 As many run at a time as there are cores, a few more wait their turn, and whoever finds the queue
-full is told so at once. Whoever was let in is served to the end of the visit: a run of the page
-reads pictures, analyses them and draws their maps, and to be refused half way would have cost the
-visitor all of the wait. That also bounds the memory that large pictures take together. Live video
-takes no place: its one worker thread shares the cores with these as the operating system decides,
-so neither waits for the other.
+full is told so at once. Whoever was let in is served to the end of the visit: the files of one
+upload, a run of the page, which analyses pictures and draws their maps, or other maps of all faces.
+To be refused half way would have cost the visitor all of the wait. That also bounds the memory that
+large pictures take together. Live video takes no place: its one worker thread shares the cores with
+these as the operating system decides, so neither waits for the other.
 """
 
 from __future__ import annotations
@@ -40,17 +40,20 @@ class Slots:
     def visit(self, *, let_in: bool = False) -> Iterator[None]:
         """What this thread takes in the block is one visit: only the first may find a full queue.
 
+        A visit inside another is part of it, and ends with the outermost: a part of the page opens
+        its own, since it also runs by itself. Who was refused may ask again in the same block.
+
         Args:
             let_in: not even the first, since the visit goes on from a place held a moment ago.
         """
-        self._visit.open = True
-        if let_in:
+        self._visit.depth += 1
+        if let_in and not self._visit.inside:
             self._enter(refuse=False)
         try:
             yield
         finally:
-            self._visit.open = False
-            if self._visit.inside:
+            self._visit.depth -= 1
+            if self._visit.inside and not self._visit.depth:
                 self._leave()
 
     @contextmanager
@@ -70,7 +73,7 @@ class Slots:
             finally:
                 self._places.release()
         finally:
-            if not self._visit.open:
+            if not self._visit.depth:
                 self._leave()
 
     def _enter(self, *, refuse: bool = True) -> None:
@@ -95,5 +98,6 @@ class Slots:
 class _Visit(threading.local):
     """Of one thread."""
 
-    open = False
+    depth = 0
+    """Blocks of `visit` around what runs now."""
     inside = False

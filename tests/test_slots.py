@@ -98,6 +98,29 @@ def test_who_was_let_in_is_served_to_the_end_of_the_visit() -> None:
         assert slots.taken == 0
 
 
+def test_a_visit_inside_another_ends_with_the_outer_one() -> None:
+    slots = Slots(1, 0)
+    with slots.visit():
+        for _ in range(2):
+            with slots.visit():
+                with slots.take():
+                    pass
+                assert slots.taken == 1
+            assert slots.taken == 1
+    assert slots.taken == 0
+
+
+def test_a_visit_inside_another_is_let_in_once() -> None:
+    slots = Slots(1, 0)
+    with slots.visit(let_in=True):
+        with slots.visit(let_in=True):
+            assert slots.taken == 1
+        with pytest.raises(ValueError, match="made"), slots.visit(), slots.take():
+            raise ValueError("made for this test")
+        assert slots.taken == 1
+    assert slots.taken == 0
+
+
 def test_a_visit_that_finds_the_queue_full_is_told_and_may_ask_again() -> None:
     slots, release = Slots(1, 0), threading.Event()
     with ThreadPoolExecutor(1) as pool, slots.visit():
