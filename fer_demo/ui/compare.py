@@ -95,15 +95,16 @@ def _together(joint: Analysis, face: int) -> str:
 
 
 def _answers(picture: Picture, question: Question) -> dict[str, Analysis]:
-    """What each model says of the faces; only what is not known yet is computed."""
+    """What each model says of the faces; only what is not known yet is computed, in one visit."""
     shown, answers = picture.analyses[question], {}
-    for name in resources.models():
-        asked = replace(question, model=name)
-        if asked not in picture.analyses:
-            classifier = resources.classifier(name)
-            with resources.slots().take():
-                picture.keep(asked, read_by(classifier, shown))
-        answers[name] = picture.analyses[asked]
+    with resources.slots().visit():
+        for name in resources.models():
+            asked = replace(question, model=name)
+            if asked not in picture.analyses:
+                classifier = resources.classifier(name)
+                with resources.slots().take():
+                    picture.keep(asked, read_by(classifier, shown))
+            answers[name] = picture.analyses[asked]
     picture.analyses.setdefault(question, shown)  # if the others have pushed it out
     return answers
 

@@ -222,7 +222,7 @@ def maps_of(
 ) -> Maps:
     """(F, h, w): for each of some faces the map for one expression under a look.
 
-    What is not known yet is computed, with a bar at `progress`.
+    What is not known yet is computed in one visit, with a bar at `progress`.
 
     Raises:
         Busy: there was no place for the computation.
@@ -230,11 +230,12 @@ def maps_of(
     if not len(faces):
         return np.zeros((0, 1, 1), np.float32)
     wanted = [(face, int(k)) for face, k in zip(faces, classes, strict=True)]
-    plain = _known(picture, model, analysis, look.method, wanted, progress)
-    if look.against == NOTHING:
-        return plain
-    others = [(face, against(analysis, look, face, k)) for face, k in wanted]
-    return plain - _known(picture, model, analysis, look.method, others, progress)
+    with resources.slots().visit():
+        plain = _known(picture, model, analysis, look.method, wanted, progress)
+        if look.against == NOTHING:
+            return plain
+        others = [(face, against(analysis, look, face, k)) for face, k in wanted]
+        return plain - _known(picture, model, analysis, look.method, others, progress)
 
 
 def against(analysis: Analysis, look: Look, face: int, chosen: int) -> int:

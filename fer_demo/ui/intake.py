@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fer_demo.draw import resized
 from fer_demo.examples import EXAMPLES, Example
 from fer_demo.images import ACCEPTED, MAX_BYTES
+from fer_demo.ui import resources
 from fer_demo.ui.cards import forget_cards
 from fer_demo.ui.gallery import Gallery, forget_upload, gallery
 from fer_demo.ui.picture import set_marking
@@ -94,10 +95,11 @@ def _take_uploads(key: str) -> None:
         return
     pictures = _gallery_for_more()
     first = len(pictures.pictures)
-    for file in files:
-        seen.add(file.file_id)
-        pictures.add_file(file.getvalue(), file.name)
-        forget_upload(file.file_id)
+    with resources.slots().visit():  # who had the first one read has the others read, too
+        for file in files:
+            seen.add(file.file_id)
+            pictures.add_file(file.getvalue(), file.name)
+            forget_upload(file.file_id)
     if len(pictures.pictures) > first:
         pictures.show(first)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from fer_demo import pipeline
 from fer_demo.slots import SENTENCE, Slots
-from fer_demo.ui import resources
+from fer_demo.ui import compare, heatmaps, resources
 from fer_demo.ui.gallery import Gallery
 from tests.conftest import ROOT
 from tests.ui.conftest import TIMEOUT, example_png, wall_png
@@ -87,6 +88,77 @@ def test_an_upload_that_finds_no_place_is_named(app: AppTest, taken: threading.E
     upload(app.run(), ("a.png", example_png("one")))
     assert not app.exception
     assert f"a.png was not read. {SENTENCE}" in texts(app)
+
+
+class Crowded(Slots):
+    """One place, which somebody else takes for good as soon as it is left."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 0)
+
+    def _leave(self) -> None:
+        super()._leave()
+        self._limit = 0
+
+
+@pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Crowded]:
+    """Makes the place one that is given up once."""
+
+    def begin() -> Crowded:
+        slots = Crowded()
+        monkeypatch.setattr(resources, "slots", lambda: slots)
+        return slots
+
+    return begin
+
+
+def test_of_several_files_none_is_refused_after_the_first(
+    app: AppTest, crowded: Callable[[], Crowded]
+) -> None:
+    app.run()
+    slots = crowded()
+    upload(app, *((f"{name}.png", example_png(name)) for name in ("one", "several", "uncertain")))
+    assert not app.warning
+    assert "not read" not in texts(app)
+    assert len(app.session_state["gallery"].pictures) == 3
+    assert headings(app)
+    assert slots.taken == 0
+
+
+def test_of_several_files_each_that_finds_no_place_is_named(
+    app: AppTest, taken: threading.Event
+) -> None:
+    upload(app.run(), ("a.png", example_png("one")), ("b.png", example_png("several")))
+    for name in ("a.png", "b.png"):
+        assert f"{name} was not read. {SENTENCE}" in texts(app)
+
+
+@pytest.mark.parametrize("against", [heatmaps.NOTHING, heatmaps.RUNNER_UP])
+def test_another_map_is_drawn_for_all_faces_or_none(
+    app: AppTest, crowded: Callable[[], Crowded], against: str
+) -> None:
+    picture = click(app.run(), "example-several").session_state["gallery"].picture
+    (analysis,) = picture.analyses.values()
+    assert len(analysis) > 2
+    look = heatmaps.Look("layer_cam", against, False, False, 0.6, False)
+    slots = crowded()  # outside of a run of the page, as where only the cards run again
+    faces = range(len(analysis))
+    maps = heatmaps.maps_of(
+        picture, "sure", analysis, look, faces, analysis.predictions.top, st.empty()
+    )
+    assert len(maps) == len(analysis)
+    assert slots.taken == 0
+
+
+def test_a_comparison_asks_all_models_or_none(app: AppTest, crowded: Callable[[], Crowded]) -> None:
+    click(app.run(), "example-one").selectbox(key="model").set_value("ensemble").run()
+    picture = app.session_state["gallery"].picture
+    alone, together = picture.analyses
+    del picture.analyses[alone]
+    slots = crowded()
+    assert list(compare._answers(picture, together)) == ["sure", "doubtful"]
+    assert slots.taken == 0
 
 
 def test_the_wait_for_a_place_is_no_part_of_the_time_to_read_a_picture(
