@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from streamlit.runtime.caching import cache_utils
 
+from fer_demo.errors import BadSetting
 from fer_demo.live import turn
 from fer_demo.live.turn import KEPT_SECONDS, LIFETIME, STUN, best_first, ice_servers
 from fer_demo.settings import Settings
@@ -113,6 +114,21 @@ def test_without_a_provider_there_is_stun_and_a_list_of_ones_own_stands_for_all(
     assert ice_servers({}) == [{"urls": [STUN]}]
     own = [{"urls": ["turn:mine"], **SECRET}]
     assert ice_servers({**CLOUDFLARE, "FER_ICE_SERVERS": json.dumps(own)}) == own
+
+
+@pytest.mark.parametrize(
+    "own",
+    ["", "stun:secret", "5", "null", '"turn:secret"', '{"urls": "turn:secret"}', '["turn:secret"]',
+     '[{"url": "turn:secret"}]', '[{"urls": ["turn:secret", 5]}]', '[{"urls": []}]'],
+)  # fmt: skip
+def test_a_list_of_ones_own_that_is_none_is_a_bad_setting_and_not_repeated(own: str) -> None:
+    with pytest.raises(BadSetting, match=r"^FER_ICE_SERVERS must be a JSON list") as raised:
+        ice_servers({**CLOUDFLARE, "FER_ICE_SERVERS": own})
+    assert "secret" not in str(raised.value)
+
+
+def test_a_list_of_ones_own_may_be_empty() -> None:
+    assert ice_servers({**CLOUDFLARE, "FER_ICE_SERVERS": "[]"}) == []
 
 
 @pytest.mark.parametrize("environment", [CLOUDFLARE, TWILIO, HUGGING_FACE])

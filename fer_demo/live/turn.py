@@ -13,6 +13,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from fer_demo.errors import BadSetting
+
 STUN = "stun:stun.l.google.com:19302"
 CLOUDFLARE = "https://rtc.live.cloudflare.com/v1/turn/keys"
 TWILIO = "https://api.twilio.com/2010-04-01/Accounts"
@@ -38,10 +40,11 @@ def ice_servers(environment: Mapping[str, str]) -> list[Server]:
     stands for all of them; "[]" keeps to direct connections.
 
     Raises:
+        BadSetting: FER_ICE_SERVERS is not such a list.
         ConnectionError: the provider could not be asked or refused.
     """
     if (own := environment.get("FER_ICE_SERVERS")) is not None:
-        return list(json.loads(own))
+        return _own(own)
     try:
         found = _from_provider(environment)
         servers = best_first(found if isinstance(found, list) else [found])
@@ -51,6 +54,26 @@ def ice_servers(environment: Mapping[str, str]) -> list[Server]:
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         # Whatever a provider says that is not what it documents is a provider that failed.
         raise ConnectionError("The TURN provider could not be asked.") from error
+
+
+def _own(text: str) -> list[Server]:
+    try:
+        servers = json.loads(text)
+    except ValueError:
+        servers = None
+    if not isinstance(servers, list) or not all(map(_is_server, servers)):
+        # What was written instead is not repeated: it may hold a password.
+        raise BadSetting(
+            'FER_ICE_SERVERS must be a JSON list of objects that have "urls", or [] for direct '
+            "connections alone."
+        )
+    return servers
+
+
+def _is_server(server: object) -> bool:
+    urls = server.get("urls") if isinstance(server, dict) else None
+    urls = [urls] if isinstance(urls, str) else urls
+    return isinstance(urls, list) and bool(urls) and all(isinstance(u, str) and u for u in urls)
 
 
 def _from_provider(environment: Mapping[str, str]) -> Any:

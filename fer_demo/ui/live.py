@@ -15,6 +15,7 @@ import streamlit as st
 from av import VideoFrame
 from streamlit_webrtc import Translations, WebRtcMode, webrtc_streamer
 
+from fer_demo.errors import BadSetting
 from fer_demo.live.drawing import Look
 from fer_demo.live.session import Ask, LiveSession
 from fer_demo.live.turn import STUN
@@ -168,7 +169,10 @@ def _servers() -> list[dict[str, Any]]:
     if time.monotonic() >= st.session_state.get("live-relays-after", 0.0):
         try:
             return live_shared.relays()
-        except (ConnectionError, ValueError):
+        except BadSetting as error:
+            st.error(str(error), icon=":material/error:")
+            return []  # whoever named servers of their own did not ask for anybody else's
+        except ConnectionError:
             st.session_state["live-relays-after"] = time.monotonic() + RETRY_SECONDS
     st.info("The relay for live video could not be reached, so START may fail in some networks.")
     return [{"urls": [STUN]}]

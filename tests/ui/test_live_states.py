@@ -172,6 +172,18 @@ def test_a_provider_that_is_silent_is_asked_once_a_minute_and_direct_connections
     assert len(asked) == 2
 
 
+def test_relays_that_are_set_wrongly_are_told_and_nobody_elses_are_asked(
+    live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_ICE_SERVERS", "5")
+    live_shared.relays.clear()
+    live.run()
+    assert not live.exception
+    assert [error.value[:30] for error in live.error] == ["FER_ICE_SERVERS must be a JSON"]
+    assert not any("relay" in info.value for info in live.info)
+    assert component.told["rtc_configuration"] == {"iceServers": []}
+
+
 def open_camera(live: AppTest, component: Component, connects: bool) -> None:
     """By the button; or by itself, where no live connection can be had."""
     if connects:
