@@ -52,7 +52,7 @@ def _side_by_side(
         predictions=together.combine([answer.predictions for answer in answers.values()]),
         uncertain_below=limit if question.model == ENSEMBLE else together.uncertain_below,
     )
-    face, chosen = _choices(picture, picture.analyses[question])
+    face, chosen = _choices(picture, question)
     with st.container(key="verdict"):
         st.text(f"{verdict(answers, face)} {_together(joint, face)}")
     scale = max(evidence_scale(answer) for answer in answers.values())
@@ -109,8 +109,12 @@ def _answers(picture: Picture, question: Question) -> dict[str, Analysis]:
     return answers
 
 
-def _choices(picture: Picture, analysis: Analysis) -> tuple[int, str]:
-    """The face (from 0) and the expression to compare; at first the predicted one."""
+def _choices(picture: Picture, question: Question) -> tuple[int, str]:
+    """The face (from 0) and the expression to compare: the predicted one until another is chosen.
+
+    A choice of expression is not kept for another answer, as on the cards.
+    """
+    analysis = picture.analyses[question]
     key = f"{picture.digest[:12]}-{len(analysis)}"
     face = 0
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -121,7 +125,7 @@ def _choices(picture: Picture, analysis: Analysis) -> tuple[int, str]:
             "Evidence for",
             EXPRESSIONS,
             index=int(analysis.predictions.top[face]),
-            key=f"compare-class-{key}-{face}",
+            key=f"compare-class-{key}-{hash(question)}-{face}",
             width=160,
         )
     return face, chosen

@@ -73,6 +73,16 @@ def test_a_choice_never_runs_a_network_again(compared: AppTest, monkeypatch: pyt
     assert any(m.value.startswith("##### Uncertain") for m in compared.markdown)
 
 
+def test_a_choice_of_expression_is_not_kept_for_another_answer(compared: AppTest):
+    answers = compared.session_state["gallery"].picture.analyses
+    tops = {asked.model: int(one.predictions.top[0]) for asked, one in answers.items()}
+    other = next(label for k, label in enumerate(EXPRESSIONS) if k not in tops.values())
+    choose(compared, "Evidence for", other)
+    compared.selectbox(key="model").set_value("doubtful").run()
+    (box,) = [box for box in compared.selectbox if box.label == "Evidence for"]
+    assert box.value == EXPRESSIONS[tops["doubtful"]]
+
+
 def test_clear_deletes_the_comparison_too(compared: AppTest):
     compared.button(key="clear").click().run()
     assert not compared.session_state["gallery"].pictures
