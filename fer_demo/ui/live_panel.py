@@ -76,10 +76,9 @@ def _verdict(session: LiveSession, status: Status) -> Outcome | None:
     if status.refused:
         return Outcome("refused", live_shared.places().sentence())
     if session.expired:
-        minutes = session.limit_seconds / 60
         return Outcome(
             "expired",
-            f"The stream ended after {minutes:.0f} minutes, since places are few. "
+            f"The stream ended after {_clock(session.limit_seconds)}, since places are few. "
             "Press START to go on.",
         )
     if not status.frames and time.monotonic() - session.born > CONNECT_SECONDS:

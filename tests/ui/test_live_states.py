@@ -243,6 +243,19 @@ def test_start_goes_on_where_the_page_ended_the_stream_and_anew_after_stop(
     assert session(live).recording is not record
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(20, "0:20"), (60, "1:00"), (600, "10:00")])
+def test_a_stream_that_ended_by_itself_says_after_how_long(
+    live: AppTest, component: Component, seconds: float, said: str
+) -> None:
+    press(live, component)
+    send(live)
+    session(live).limit_seconds = seconds
+    session(live)._first -= seconds
+    live.run()
+    press(live, component, start=False)
+    assert f"The stream ended after {said}, since places are few." in status(live)
+
+
 def test_the_model_in_use_is_named_while_no_face_is_seen(
     live: AppTest, component: Component
 ) -> None:
