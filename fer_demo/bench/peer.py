@@ -134,10 +134,16 @@ def _jpeg(rgb: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
+def peer_python() -> Path | None:
+    """The interpreter of the peer's environment, where it is installed."""
+    python = Path(os.environ.get("FER_PEER", ROOT / ".peers" / "fer")) / "bin" / "python"
+    return python if python.exists() else None
+
+
 def _ask_peer(speed: bytes, pictures: Sequence[bytes]) -> dict[str, Any] | None:
     """What the peer says; None where it is not installed or fails."""
-    python = Path(os.environ.get("FER_PEER", ROOT / ".peers" / "fer")) / "bin" / "python"
-    if not python.exists():
+    python = peer_python()
+    if python is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i}.jpg" for i in range(len(pictures) + 1)]
