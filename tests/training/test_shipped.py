@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,17 @@ import pytest
 from fer_demo.ensemble import ENSEMBLE, predictor_names
 from fer_demo.settings import Settings
 from fer_demo.weights import BUNDLED, model_names
-from tests.conftest import require
+from tests.conftest import ROOT, require
 from training import evaluate
 
 SETTINGS = Settings(hub_repos=())
+
+ROWS = {
+    "resnet18": "| ResNet-18, ",
+    "efficientnet_b0": "| EfficientNet-B0, ",
+    ENSEMBLE: "| both together",
+}
+"""What the row of each starts with, in the README's table."""
 
 FLIPPED = 2
 """Images that may be called otherwise than on the machine that measured. Processors round the
@@ -50,3 +58,21 @@ def test_a_rerun_of_evaluate_reproduces_the_accuracy_that_ships(
         assert found["n"] == told["n"]
         right, wanted = (round(report["accuracy"] * report["n"]) for report in (found, told))
         assert abs(right - wanted) <= FLIPPED, f"{head}: {right} right, not {wanted}"
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_readme_gives_the_figures_that_ship(name: str) -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    (row,) = (line for line in lines if line.startswith(ROWS[name]))
+    told = re.findall(r"\d+\.\d", row.split("|", 2)[2])
+    flipped = json.loads((ROOT / "training/results/public_test_tta.json").read_text())
+    heads = flipped["results"][name]
+    shown = (heads["fer2013"], heads["fer2013"]["unseen"], heads["ferplus8"], heads["ferplus7"])
+    wanted = [report[key] for report in shown for key in ("accuracy", "standard_error")]
+    if name == ENSEMBLE:
+        calibration = json.loads((BUNDLED / "ensemble.json").read_text())["calibration"]
+    else:
+        config = json.loads((BUNDLED / name / "config.json").read_text())
+        calibration = config["fer_demo"]["calibration"]
+    wanted += [calibration["ferplus7"]["ece"], *calibration["ferplus7"]["ece_interval"]]
+    assert told == [f"{100 * figure:.1f}" for figure in wanted]
