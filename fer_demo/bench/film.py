@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -51,12 +50,3 @@ def frame(faces: int, seconds: float) -> NDArray[np.uint8]:
             tinted, to_frame, (WIDTH, HEIGHT), out, cv2.INTER_AREA, cv2.BORDER_TRANSPARENT
         )
     return out
-
-
-def write_mjpeg(path: Path, faces: int, seconds: float = 6.0, rate: int = 15) -> None:
-    """The film as concatenated JPEGs, forth and back, as Chromium's fake camera plays it."""
-    forth = [frame(faces, k / rate) for k in range(round(seconds * rate / 2))]
-    with path.open("wb") as file:
-        for rgb in (*forth, *forth[::-1]):
-            bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-            file.write(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 from playwright.sync_api import Browser, Playwright
 
-from fer_demo.bench.film import write_mjpeg
+from fer_demo.bench.film import frame
 from fer_demo.weights import DETECTOR_FILE, DETECTOR_REPO, DETECTOR_REVISION
 from tests.conftest import ROOT
 
@@ -58,6 +59,15 @@ def serve(folder: Path, yunet: Path, **environment: str) -> Iterator[tuple[str, 
         process.kill()  # it holds nothing that is worth a goodbye
         process.wait()
         log.close()
+
+
+def write_mjpeg(path: Path, faces: int, seconds: float = 6.0, rate: int = 15) -> None:
+    """The film as concatenated JPEGs, forth and back, as Chromium's fake camera plays it."""
+    forth = [frame(faces, k / rate) for k in range(round(seconds * rate / 2))]
+    with path.open("wb") as file:
+        for rgb in (*forth, *forth[::-1]):
+            bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+            file.write(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
 
 
 @contextmanager
