@@ -206,6 +206,22 @@ def test_the_camera_is_closed_after_a_snapshot_until_the_next_click(
     assert not status(live).startswith("**Cannot")
 
 
+def test_a_snapshot_comes_without_older_refusals_and_ends_marking(
+    live: AppTest, component: Component
+) -> None:
+    live.switch_page(PHOTO).run()
+    live.file_uploader[0].set_value(("bad.jpg", b"no picture", "image/jpeg")).run()
+    live.session_state["marking"] = True
+    live.switch_page(LIVE).run()
+    live.button(key="live-camera-button").click().run()
+    live.camera_input[0].set_value(("snap.jpg", example_png("one"), "image/jpeg")).run()
+    assert not live.exception
+    pictures = live.session_state["gallery"]
+    assert [picture.name for picture in pictures.pictures] == ["snapshot.jpg"]
+    assert not pictures.refused
+    assert not live.session_state["marking"]
+
+
 @pytest.mark.parametrize("connects", [True, False])
 def test_the_camera_can_be_closed_again(
     live: AppTest, component: Component, connects: bool
