@@ -97,15 +97,17 @@ def _together(joint: Analysis, face: int) -> str:
 def _answers(picture: Picture, question: Question) -> dict[str, Analysis]:
     """What each model says of the faces; only what is not known yet is computed, in one visit."""
     shown, answers = picture.analyses[question], {}
+    picture.keep(question, shown)  # those known before become the latest: the next click needs all
     with resources.slots().visit():
         for name in resources.models():
             asked = replace(question, model=name)
-            if asked not in picture.analyses:
+            answer = picture.analyses.get(asked)
+            if answer is None:
                 classifier = resources.classifier(name)
                 with resources.slots().take():
-                    picture.keep(asked, read_by(classifier, shown))
-            answers[name] = picture.analyses[asked]
-    picture.analyses.setdefault(question, shown)  # if the others have pushed it out
+                    answer = read_by(classifier, shown)
+            picture.keep(asked, answer)
+            answers[name] = answer
     return answers
 
 

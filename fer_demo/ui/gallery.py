@@ -24,7 +24,8 @@ MAX_PICTURES = 20
 MAX_PIXELS = 120_000_000
 """Of all pictures of one session together: 360 MB of memory."""
 KEPT_ANALYSES = 3
-"""A picture keeps its latest analyses, so that going back to a setting costs nothing."""
+"""A picture keeps its latest analyses, so that going back to a setting costs nothing; more where a
+comparison needs more: one of each model, and that of all together."""
 KEPT_MAPS = 1000
 """Heat maps that a picture keeps, 10 MB at most: those of 50 faces by several methods."""
 
@@ -65,8 +66,9 @@ class Picture:
         return Question(model, threshold, self.added, self.whole)
 
     def keep(self, question: Question, analysis: Analysis) -> None:
-        """Remember an answer, forgetting the oldest."""
-        while len(self.analyses) >= KEPT_ANALYSES:
+        """Remember an answer as the latest, forgetting the oldest."""
+        self.analyses.pop(question, None)
+        while len(self.analyses) >= max(KEPT_ANALYSES, len(resources.models()) + 1):
             del self.analyses[next(iter(self.analyses))]
         self.analyses[question] = analysis
 

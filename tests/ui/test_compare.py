@@ -73,6 +73,30 @@ def test_a_choice_never_runs_a_network_again(compared: AppTest, monkeypatch: pyt
     assert any(m.value.startswith("##### Uncertain") for m in compared.markdown)
 
 
+def test_many_models_are_asked_once(
+    app: AppTest, two_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object) -> None:
+        raise AssertionError("a network ran")
+
+    names = ("first", "second", "third", "fourth")
+    for name in names:
+        (tmp_path / name).symlink_to(two_models / "sure")
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    app.query_params.update({"example": "several", "compare": "true"})
+    app.run()
+    app.slider(key="threshold").set_value(0.5).run()
+    app.selectbox(key="model").set_value("ensemble").run()
+    for name in names:
+        monkeypatch.setattr(resources.classifier(name), "predict", refuse)
+    choose(app, "Face", 2)
+    choose(app, "Evidence for", "fear")
+    for name in (*names, "ensemble"):
+        app.selectbox(key="model").set_value(name).run()
+    assert not app.exception
+    assert len(app.session_state["gallery"].picture.analyses) == 5
+
+
 def test_a_choice_of_expression_is_not_kept_for_another_answer(compared: AppTest):
     answers = compared.session_state["gallery"].picture.analyses
     tops = {asked.model: int(one.predictions.top[0]) for asked, one in answers.items()}
