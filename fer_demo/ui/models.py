@@ -22,12 +22,12 @@ measured them. Two sets of labels exist for the same pictures: FER2013's own, on
 and FER+, ten people's votes. Figures on one say little about the other.
 """
 
-# (A string below it would be drawn on the page.)
-# The share of PublicTest whose FER2013 label is what most of FER+'s ten people said. Measured by:
-# python -c "from pathlib import Path; from training.data import read_split; from training.votes
-# import ferplus7_label; faces = read_split(Path('DATA'), 'public_test');
-# print((faces.label == ferplus7_label(faces.votes)).mean())"
 LABELS_AGREE = 0.621
+"""The share of PublicTest whose FER2013 label is what most of FER+'s ten people said. Measured by:
+python -c "from pathlib import Path; from training.data import read_split; from training.votes
+import ferplus7_label; faces = read_split(Path('DATA'), 'public_test');
+print((faces.label == ferplus7_label(faces.votes)).mean())"
+"""
 
 NOISE = f"""
 **Label noise**: the two sets of labels agree on only {share(LABELS_AGREE, 0)} of the pictures, and
