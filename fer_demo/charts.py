@@ -22,14 +22,18 @@ from fer_demo.types import Analysis
 
 __all__ = [
     "COLOURS",
+    "RIM",
     "TEMPLATE",
     "describe_face",
     "finding",
+    "nearest_two",
     "picture_chart",
     "probabilities_chart",
     "probability_bars",
     "regions_chart",
     "regions_finding",
+    "small_bars",
+    "unbroken",
 ]
 
 TEMPLATE = go.layout.Template(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -9,6 +11,20 @@ from fer_demo import charts
 from fer_demo.regions import RegionShares
 from fer_demo.types import EXPRESSIONS
 from tests.analyses import made_analysis
+from tests.conftest import ROOT
+
+
+def test_what_is_imported_elsewhere_is_what_the_module_offers():
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "fer_demo").rglob("*.py")]
+    imported = {
+        alias.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "fer_demo.charts"
+        for alias in node.names
+    }
+    assert imported <= set(charts.__all__)
+    assert all(hasattr(charts, name) for name in charts.__all__)
 
 
 def test_finding_is_the_label_with_its_confidence():
