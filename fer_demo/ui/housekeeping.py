@@ -14,6 +14,10 @@ Streamlit keeps the session of a closed tab for two minutes, but looks at the cl
 next tab closes: on a quiet server the last visitors' pictures would stay for days. So it is made to
 look.
 
+Streamlit deletes a file that it made for a download once two runs of anybody's page have ended.
+With a dozen visitors that is before the browser comes for it, so such files are kept a little
+longer.
+
 When the process ends, Streamlit waits for no visit, but without end for an upload that stalls. A
 thread that is inside a network then would abort the process, so those that run are waited for, a
 little, and uploads no longer than that.
@@ -35,6 +39,7 @@ from typing import Any
 import streamlit as st
 import uvicorn
 from streamlit import runtime
+from streamlit.runtime.media_file_manager import MediaFileMetadata
 
 FIRST_SECONDS = 15.0
 """After the first visit; by then its page has loaded what it needs."""
@@ -44,6 +49,9 @@ TICK_SECONDS = 5.0
 
 AGAIN_SECONDS = 60.0
 """The longest that a session's last leftovers stay in memory."""
+
+DOWNLOAD_SECONDS = 15.0
+"""The least that a file made for a download stays, from the first run that would have marked it."""
 
 LAST_SECONDS = 2.0
 """That the visits at hand have to end in when the process does."""
@@ -143,6 +151,7 @@ def keep_house() -> None:
     atexit.register(_wait_for_visits)
     _bound_the_wait_for_uploads()
     _empty_what_is_given_up()
+    _keep_downloads()
     threading.Thread(target=_run, name="housekeeping", daemon=True).start()
 
 
@@ -158,6 +167,17 @@ def _run() -> None:
             time.sleep(TICK_SECONDS)
             forget_gone()
             give_back()
+
+
+def _keep_downloads() -> None:
+    mark = MediaFileMetadata.mark_for_delete
+
+    def mark_later(file: Any) -> None:
+        now = time.monotonic()
+        if now - file.__dict__.setdefault("asked_for_deletion", now) >= DOWNLOAD_SECONDS:
+            mark(file)
+
+    MediaFileMetadata.mark_for_delete = mark_later  # type: ignore[assignment, method-assign]
 
 
 def _wait_for_visits() -> None:

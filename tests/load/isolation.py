@@ -61,8 +61,6 @@ class Found:
     """Times that somebody was asked to try again."""
     marked: int = 0
     """Times that a picture was opened for marking."""
-    lost: int = 0
-    """Downloads that had to be asked for again."""
 
     def check(self, user: int, users: int, picture: bytes) -> None:
         """Look for every other user's colour."""
@@ -94,7 +92,6 @@ async def _visit(
             await session.put((f"user{user}-lost.jpg", marked_photo(user, 1000 + number)))
             await session.start()
             session.drop()
-            found.lost += session.lost
             session, on_page = await Session(url, "opacity=0").__aenter__(), 0
             found.errors += 1
         files = [(f"user{user}-photo{number}.jpg", marked_photo(user, number))]
@@ -121,7 +118,6 @@ async def _visit(
         if on_page == 6:
             await session.click("Clear")
             on_page = 0
-    found.lost += session.lost
     await session.__aexit__(None, None, None)
 
 

@@ -9,7 +9,6 @@ import re
 import uuid
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -20,9 +19,6 @@ from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 PATIENCE = 120.0
-
-DOWNLOADS = 5
-"""Times that a download is asked for before it counts as failed."""
 
 
 class Session:
@@ -35,8 +31,6 @@ class Session:
         self.cookie = ""
         self.seen: dict[str, bytes] = {}
         """Every media file that this tab was shown, by its address."""
-        self.lost = 0
-        """Downloads that had to be asked for again."""
         self._elements: dict[tuple[int, ...], Element] = {}
         self._cache: dict[str, ForwardMsg] = {}
         self._answers: dict[str, ForwardMsg] = {}
@@ -102,18 +96,11 @@ class Session:
         await self.run(pressed=button.id)
 
     async def download(self, label: str) -> bytes:
-        """What the download button of this label gives.
+        """What the download button of this label gives."""
+        return await self.fetch(await self.made(label))
 
-        Streamlit deletes a file that it made for a download once two runs of anybody's page have
-        ended. Among many visitors that can be before it is fetched; a person clicks again, too.
-        """
-        for _ in range(DOWNLOADS - 1):
-            with suppress(FileNotFoundError):
-                return await self._download(label)
-            self.lost += 1
-        return await self._download(label)
-
-    async def _download(self, label: str) -> bytes:
+    async def made(self, label: str) -> str:
+        """Where the file lies that the server makes for a press of this download button."""
         (button,) = [
             e.download_button
             for e in self.of("download_button")
@@ -125,7 +112,7 @@ class Session:
         operation.deferred_file.file_id = button.deferred_file_id
         answer = (await self._ask(request, operation.request_id)).backend_operation_response
         assert not answer.error_msg, answer.error_msg
-        return await self.fetch(answer.deferred_file.url)
+        return answer.deferred_file.url
 
     async def run(self, pressed: str = "") -> None:
         """Run the page and wait for its end."""

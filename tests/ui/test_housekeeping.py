@@ -93,6 +93,20 @@ def test_it_ends_quietly_with_the_server_whose_loop_is_closed(
     assert expired == [True]
 
 
+def test_a_download_waits_for_its_browser_while_others_use_the_app(
+    yunet_file: Path, tmp_path: Path
+) -> None:
+    async def story(url: str) -> None:
+        async with Session(url, "example=one") as slow, Session(url) as other:
+            path = await slow.made("CSV")
+            for _ in range(4):  # Streamlit by itself deletes the file at the second of these
+                await other.run()
+            assert b"confidence" in await slow.fetch(path)
+
+    with serve(tmp_path, yunet_file) as (url, _):
+        asyncio.run(story(url))
+
+
 HELD = """
 import psutil
 from fer_demo.ui import housekeeping
