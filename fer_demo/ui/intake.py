@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -151,8 +153,13 @@ def _take_snapshot(key: str) -> None:
     file = st.session_state[key]
     if file is None:
         return
+    add_snapshot(file)
+    gallery().uploader_round += 1
+    st.session_state["camera"] = False
+
+
+def add_snapshot(file: Any) -> None:
+    """Read what a camera control took, as the next picture of the gallery."""
     pictures = _gallery_for_more()
     pictures.add_file(file.getvalue(), f"snapshot-{len(pictures.pictures) + 1}.jpg")
     forget_upload(file.file_id)
-    pictures.uploader_round += 1
-    st.session_state["camera"] = False

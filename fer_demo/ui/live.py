@@ -21,11 +21,10 @@ from fer_demo.live.session import Ask, LiveSession
 from fer_demo.live.turn import STUN
 from fer_demo.types import EXPRESSIONS
 from fer_demo.ui import live_shared, resources
-from fer_demo.ui.gallery import forget_upload, gallery
+from fer_demo.ui.intake import add_snapshot
 from fer_demo.ui.layout import notice, told
 from fer_demo.ui.live_panel import UNREACHABLE, Outcome, panel
 from fer_demo.ui.origin import short_name
-from fer_demo.ui.picture import set_marking
 
 LOG = logging.getLogger("fer_demo.ui.live")  # the page is run under another name
 RETRY_SECONDS = 60.0
@@ -282,11 +281,7 @@ def _snapshot(playing: bool) -> None:
         return
     file = st.camera_input("Snapshot", key="live-snapshot", resolution="720p")
     if file is not None:
-        pictures = gallery()
-        pictures.refused.clear()  # of what came before, as when a picture comes in over there
-        set_marking(False)
-        pictures.add_file(file.getvalue(), "snapshot.jpg")
-        forget_upload(file.file_id)
+        add_snapshot(file)
         # Who comes back opens the camera with a click, as before.
         st.session_state.pop("live-camera", None)
         if failed:

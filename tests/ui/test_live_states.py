@@ -217,7 +217,7 @@ def test_a_snapshot_comes_without_older_refusals_and_ends_marking(
     live.camera_input[0].set_value(("snap.jpg", example_png("one"), "image/jpeg")).run()
     assert not live.exception
     pictures = live.session_state["gallery"]
-    assert [picture.name for picture in pictures.pictures] == ["snapshot.jpg"]
+    assert [picture.name for picture in pictures.pictures] == ["snapshot-1.jpg"]
     assert not pictures.refused
     assert not live.session_state["marking"]
 
