@@ -26,6 +26,7 @@ from fer_demo.draw import badge, face_colour, overlay, percent
 from fer_demo.regions import region_shares
 from fer_demo.saliency import COARSEST
 from fer_demo.types import COLOUR_SIDE, EXPRESSIONS, Analysis
+from fer_demo.ui import resources
 from fer_demo.ui.gallery import Picture, Question
 from fer_demo.ui.heatmaps import METHODS, NOTHING, Look, look_controls, maps_of, what
 from fer_demo.ui.how_sure import like_this
@@ -73,7 +74,8 @@ def cards(
         pager: a place beside the picture, where the cards come in pages.
     """
     _forget_choices_for_other_faces((picture.digest, question))
-    with told("again-maps"):
+    # One visit: who had the maps of all faces is not refused that of one card.
+    with told("again-maps"), resources.slots().visit():
         look, scale = look_controls(picture, question.model, analysis)
         first = 0
         if pager is not None:
@@ -160,7 +162,7 @@ def _map(
         overlay(crop, values, scale, look.opacity, grid=look.grid),
         width=COLOUR_SIDE,
         output_format="JPEG",  # many times faster to make than PNG, under a moving slider
-        alt=f"Face {face + 1} with the evidence for {subject}.",
+        alt=f"Face {face + 1} with the {METHODS[look.method].name} map for {subject}.",
     )
     said = [subject.capitalize()] if look.against != NOTHING else []
     if look.grid:
@@ -224,7 +226,7 @@ def _class_picker(analysis: Analysis, face: int) -> int:
     """Index of the expression that the map is to speak for."""
     predicted = EXPRESSIONS[int(analysis.predictions.top[face])]
     chosen = st.pills(
-        "Evidence for",
+        "Heat map for",
         EXPRESSIONS,
         default=predicted,
         key=f"face{face + 1}",

@@ -10,3 +10,12 @@ def test_an_uncertain_face_says_which_confidence_an_answer_needs_here(app: AppTe
     app.selectbox(key="model").set_value("doubtful").run()
     (heading,) = [m for m in app.markdown if m.value.startswith("##### Uncertain")]
     assert "No expression reaches a confidence of > 99 %" in heading.help
+
+
+def test_a_heat_map_is_named_by_what_made_it(app: AppTest) -> None:
+    app.run().button(key="example-one").click().run()
+    for method, name in (("influence", "Influence"), ("evidence", "Evidence")):
+        app.radio(key="map-method").set_value(method).run()
+        alts = [picture.alt for image in app.get("image") for picture in image.proto.imgs]
+        assert len([alt for alt in alts if alt.startswith(f"Face 1 with the {name} map for")]) == 1
+    assert app.button_group(key="face1").label == "Heat map for"

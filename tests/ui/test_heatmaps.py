@@ -122,10 +122,10 @@ def test_the_method_is_said_with_what_it_shows_costs_and_is_worth(one):
 def test_an_expression_is_held_against_another(one):
     one.button_group(key="face1").set_value("happy").run()
     one.selectbox(key="map-against").set_value("surprise").run()
-    assert alt(one) == "Face 1 with the evidence for happy and not surprise."
+    assert alt(one) == "Face 1 with the Influence map for happy and not surprise."
     assert "Happy and not surprise" in captions(one)
     one.button_group(key="face1").set_value("surprise").run()
-    said = alt(one).removeprefix("Face 1 with the evidence for surprise and not ").rstrip(".")
+    said = alt(one).removeprefix("Face 1 with the Influence map for surprise and not ").rstrip(".")
     assert said in set(EXPRESSIONS) - {"surprise"}
     one.radio(key="map-method").set_value("layer_cam").run()
     assert "against −" in captions(one), "a difference has two signs"

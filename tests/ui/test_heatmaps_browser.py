@@ -17,14 +17,14 @@ def changed(picture: Locator, before: str) -> str:
 
 def test_every_control_changes_the_map_and_what_is_said_of_it(page: Page, app_url: str):
     open_app(page, app_url, "?example=one&map-method=Evidence")
-    heat_map = card(page, 1).get_by_alt_text("with the evidence for")
+    heat_map = card(page, 1).get_by_alt_text("map for")
     expect(heat_map).to_be_visible()
     legend = page.locator(".st-key-legend")
     expect(legend.get_by_text("Evidence", exact=True)).to_be_visible()
     shown = heat_map.get_attribute("src") or ""
 
     page.locator(".st-key-face1").get_by_text("fear", exact=True).click()
-    expect(heat_map).to_have_attribute("alt", "Face 1 with the evidence for fear.")
+    expect(heat_map).to_have_attribute("alt", "Face 1 with the Evidence map for fear.")
     shown = changed(heat_map, shown)
 
     page.locator(".st-key-opacity input").focus()
@@ -35,7 +35,7 @@ def test_every_control_changes_the_map_and_what_is_said_of_it(page: Page, app_ur
     page.get_by_role("button", name="Heat map").click()
     page.get_by_role("combobox", name="Held against").click()
     page.get_by_role("option", name="sad", exact=True).click()
-    expect(heat_map).to_have_attribute("alt", "Face 1 with the evidence for fear and not sad.")
+    expect(heat_map).to_have_attribute("alt", "Face 1 with the Evidence map for fear and not sad.")
     expect(card(page, 1).get_by_text("Fear and not sad")).to_be_visible()
     shown = changed(heat_map, shown)
 

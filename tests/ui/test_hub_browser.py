@@ -74,7 +74,7 @@ def test_published_weights_answer_in_the_app_that_names_their_repository(
     page.goto(url)
     picture = {"name": "me.png", "mimeType": "image/png", "buffer": example_png("one")}
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([picture])
-    evidence = page.locator(".st-key-card-1").get_by_alt_text("evidence for")
+    evidence = page.locator(".st-key-card-1").get_by_alt_text("map for")
     expect(evidence).to_be_visible()
     link = page.locator(".st-key-weights").get_by_role("link")
     expect(link).to_have_text(f"{REPO}@{commit[:7]}")

@@ -65,10 +65,10 @@ def test_two_uploads_faces_charts_evidence_and_csv(page: Page, app_url: str, tmp
     page.locator(".st-key-show-1").get_by_role("button", name="2").first.click()
     expect(card(page, 3)).to_be_visible()
 
-    evidence = card(page, 1).get_by_alt_text("with the evidence for")
+    evidence = card(page, 1).get_by_alt_text("map for")
     before = evidence.get_attribute("src")
     page.locator(".st-key-face1").get_by_text("fear", exact=True).click()
-    expect(card(page, 1).get_by_alt_text("evidence for fear")).to_be_visible()
+    expect(card(page, 1).get_by_alt_text("map for fear")).to_be_visible()
     assert evidence.get_attribute("src") != before
     expect(page).to_have_url(re.compile("face1=fear"))
 

@@ -99,7 +99,7 @@ def test_a_link_reproduces_the_view(app):
     assert app.slider(key="threshold").value == 0.5
     assert app.slider(key="opacity").value == 80
     assert app.toggle(key="grey").value is True
-    assert "Face 1 with the evidence for fear." in alts(app)
+    assert "Face 1 with the Influence map for fear." in alts(app)
 
 
 def test_a_link_with_nonsense_opens_the_page(app):
@@ -153,13 +153,13 @@ def test_picking_a_class_or_moving_a_slider_reads_no_face_again(analysed, one, m
 
     assert analysed == ["sure"]
     monkeypatch.setattr(resources.classifier("sure"), "predict", refuse)
-    other = next(x for x in EXPRESSIONS if f"the evidence for {x}." not in "".join(alts(one)))
+    other = next(x for x in EXPRESSIONS if f"map for {x}." not in "".join(alts(one)))
     one.button_group(key="face1").set_value(other).run()
-    assert f"Face 1 with the evidence for {other}." in alts(one)
+    assert f"Face 1 with the Influence map for {other}." in alts(one)
     one.slider(key="opacity").set_value(20).run()
     one.toggle(key="grey").set_value(True).run()
     assert not one.exception
-    assert f"Face 1 with the evidence for {other}." in alts(one)
+    assert f"Face 1 with the Influence map for {other}." in alts(one)
     assert analysed == ["sure"]
 
 
@@ -167,7 +167,7 @@ def test_a_choice_of_class_is_not_kept_for_another_answer(one):
     one.button_group(key="face1").set_value("fear").run()
     one.selectbox(key="model").set_value("doubtful").run()
     top = next(iter(pictures(one).picture.analyses.values())).predictions.top[0]
-    assert f"Face 1 with the evidence for {EXPRESSIONS[top]}." in alts(one)
+    assert f"Face 1 with the Influence map for {EXPRESSIONS[top]}." in alts(one)
 
 
 def test_going_back_to_a_setting_computes_nothing(analysed, one):
