@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.runtime.caching import cache_utils
 
 from fer_demo.errors import BadSetting
@@ -160,11 +161,19 @@ def test_a_provider_that_is_silent_is_given_up(
         ice_servers(HUGGING_FACE)
 
 
-def test_credentials_are_kept_then_fetched_again_and_a_failure_is_never_kept(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """What Streamlit's caches take for the time, seconds."""
     now = [0.0]
     monkeypatch.setattr(cache_utils, "TTLCACHE_TIMER", lambda: now[0])
+    st.cache_data.clear()  # a cache asks the clock that there was when it was made
+    yield now
+    st.cache_data.clear()
+
+
+def test_credentials_are_kept_then_fetched_again_and_a_failure_is_never_kept(
+    provider: Provider, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("FER_ICE_SERVERS", raising=False)
     for name in (*CLOUDFLARE, *TWILIO):
         monkeypatch.delenv(name, raising=False)
@@ -176,6 +185,6 @@ def test_credentials_are_kept_then_fetched_again_and_a_failure_is_never_kept(
     provider.status = 200
     for expected, at in (("first", 0), ("first", KEPT_SECONDS - 1), ("second", KEPT_SECONDS + 1)):
         provider.answer = {"urls": URLS, "username": expected if at == 0 else "second"}
-        now[0] = at
+        clock[0] = at
         assert live_shared.relays()[0]["username"] == expected
     assert len(provider.asked) == 4
