@@ -33,7 +33,7 @@ def intake() -> None:
                     "Clear",
                     key="clear",
                     icon=":material/delete:",
-                    help="Deletes all pictures and results.",
+                    help="Deletes the pictures on this page and what was found in them.",
                     on_click=clear,
                 )
         if empty:
