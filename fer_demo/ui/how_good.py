@@ -103,7 +103,7 @@ def _how_fast(models: list[Measured], published: list[dict[str, Any]]) -> None:
     threads = next(iter(timed.values()))[0]["threads"]
     note = (
         f"From the file's bytes to the result, on {threads} processor threads, by one command on "
-        "one machine. Filled: this app. What it did not time is not drawn; all models together take "
-        "as long as each of them in turn. Accuracy as above, all of it on PublicTest."
+        "one machine. Filled: this app. What it did not time is not drawn; all models together "
+        "take as long as each of them in turn. Accuracy as above, all of it on PublicTest."
     )
     show(model_charts.latency(timed, published), "latency", note)
