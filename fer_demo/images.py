@@ -31,7 +31,7 @@ WORKING_SIDE = 4096
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
 ACCEPTED = "JPEG, PNG, WebP, AVIF or HEIC"
 
-STRIP_PIXELS = 4_000_000
+STRIP_PIXELS = 1_000_000
 """Colours are converted in strips of so many pixels, for the sake of memory."""
 
 # Only the main picture: not its thumbnails, depths and gain maps.
