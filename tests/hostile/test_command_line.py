@@ -20,8 +20,9 @@ from tests.hostile import corpus, heif
 from tests.hostile.test_colours import CASES
 from tests.hostile.test_faces import crowd
 
-PEAK_MB = 1200
-"""Of the whole process, with both networks; a server under load may have 1,500 (C1)."""
+PEAK_MB = 1300
+"""Of the whole process, with both networks: 1,198 to 1,204 from run to run, a part of it by the
+processor; a server under load may have 1,500 (C1)."""
 
 
 @cache
