@@ -5,8 +5,9 @@
 On the images of PublicTest that are in no training file: a temperature for each head (FER+'s on
 the seven classes that the app shows), the confidence from which answers are right 95 times in
 100, and a table of how often answers of each label and confidence are right. Every figure that is
-reported comes from five-fold cross-fitting in which duplicates stay together; what is written is
-then fitted on all of them.
+reported comes from five-fold cross-fitting in which duplicates stay together (a fold's threshold is
+fitted on confidences whose temperatures, one number each, saw that fold); what is written is then
+fitted on all of them.
 """
 
 from __future__ import annotations
