@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fer_demo.ui import resources
 from fer_demo.ui.housekeeping import keep_house
 from fer_demo.ui.layout import ICON, frame, told
 
@@ -19,6 +18,5 @@ st.set_page_config(page_title="Expression demo", page_icon=str(ICON), layout="wi
 page = st.navigation(list(PAGES), position="top")
 frame()
 keep_house()
-with told("app-again"):
-    resources.settings()  # first, so that every page says what is wrong with one, and the same
+with told("app-again"):  # a bad setting, which any page may be the first to read
     page.run()

@@ -20,7 +20,6 @@ def test_a_bad_setting_is_one_sentence_on_every_page(
     assert [error.value for error in app.error] == [
         'FER_THREADS must be a number above 0, not "two".'
     ]
-    assert not app.markdown
 
 
 def test_who_clears_one_page_reads_that_the_other_has_its_own(app: AppTest) -> None:
