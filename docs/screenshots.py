@@ -56,8 +56,9 @@ def main() -> None:
             executable_path=given.browser, args=["--no-sandbox", "--disable-gpu"]
         )
         page = browser.new_page(viewport={"width": 1280, "height": 1150}, color_scheme="light")
-        page.goto(address + "/?example=several")
-        page.get_by_test_id("stPlotlyChart").first.wait_for(timeout=120_000)
+        for _ in range(2):  # the first picture after the start waits for the networks
+            page.goto(address + "/?example=several")
+            page.get_by_test_id("stPlotlyChart").first.wait_for(timeout=120_000)
         page.wait_for_timeout(2_000)  # charts draw themselves in
         # In all its colours: a palette would change those of the expressions and of the evidence.
         picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
