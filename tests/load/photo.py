@@ -190,6 +190,6 @@ async def p1(url: str, _: psutil.Process, users: int, photos: int) -> list[Bar]:
     figure = (
         f"{found.foreign} in {found.pictures} pictures of {found.photos} photos by {users} users; "
         f"{found.errors} errors injected, {found.busy} times told to wait, {found.marked} "
-        f"opened for marking"
+        "opened for marking"
     )
     return [Bar("P1 foreign pixels: 0", figure, found.foreign == 0 and found.own > 0)]

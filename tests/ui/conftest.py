@@ -192,3 +192,9 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     expect.set_options(timeout=TIMEOUT * 1000)
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def one(app: AppTest) -> AppTest:
+    """The page after a click on the first example."""
+    return app.run().button(key="example-one").click().run()

@@ -6,21 +6,14 @@ import weakref
 
 import numpy as np
 import pytest
-import streamlit as st
-from streamlit import config
-from streamlit.runtime.secrets import Secrets
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import NumberInput
 
-from fer_demo import pipeline, weights
+from fer_demo import pipeline
 from fer_demo.types import EXPRESSIONS
 from fer_demo.ui import gallery as gallery_module
 from fer_demo.ui import resources
 from fer_demo.ui.layout import NOTICE, NOTICE_TITLE
-from fer_demo.ui.picture import add_box
 from tests.conftest import ROOT
-from tests.factories import write_weights_folder
-from tests.hub_server import restart
 from tests.ui.conftest import TIMEOUT, example_png, png, wall_png
 
 HOSTILE = "*bold* [link](http:x.y) $x$ <b>.jpg"
@@ -49,20 +42,8 @@ def alts(app: AppTest) -> list[str]:
     return [picture.alt for image in app.get("image") for picture in image.proto.imgs]
 
 
-def edge(app: AppTest, name: str) -> NumberInput:
-    """One of the four numbers that make a box."""
-    (found,) = [field for field in app.number_input if field.label == f"{name}, px"]
-    return found
-
-
 def pictures(app: AppTest) -> gallery_module.Gallery:
     return app.session_state["gallery"]
-
-
-@pytest.fixture
-def one(app: AppTest) -> AppTest:
-    """The page after a click on the first example."""
-    return click(app.run(), "example-one")
 
 
 def test_an_empty_page_offers_three_ways_in_below_the_notice(app):
@@ -268,87 +249,6 @@ def test_no_face_offers_the_whole_picture_and_a_way_back(app):
     assert "No face found in wall.png." in texts(app)
 
 
-def test_a_missed_face_can_be_typed_and_removed(app):
-    upload(app.run(), ("wall.png", wall_png()))
-    click(app, "mark-none")
-    assert app.get("plotly_chart"), "the picture on which to drag"
-    edge(app, "Left").set_value(40)
-    edge(app, "Right").set_value(160)
-    click(app, "FormSubmitter:box-Add this face")
-    assert pictures(app).picture.added == ((40, 72, 160, 168),)
-    assert len(headings(app)) == 1
-    click(app, "remove-1")
-    assert "No face found in wall.png." in texts(app)
-
-
-def test_a_box_the_wrong_way_round_says_what_is_asked_of_its_edges(app):
-    upload(app.run(), ("wall.png", wall_png()))
-    click(app, "mark-none")
-    edge(app, "Left").set_value(160)
-    edge(app, "Right").set_value(40)
-    click(app, "FormSubmitter:box-Add this face")
-    assert not pictures(app).picture.added
-    (toast,) = app.toast
-    assert "right edge must be 8 px or more to the right of the left one" in toast.value
-
-
-def wall_upload(app: AppTest) -> AppTest:
-    return upload(app, ("wall.png", wall_png()))
-
-
-def snapshot(app: AppTest) -> AppTest:
-    click(app, "camera-button")
-    app.camera_input[0].set_value(("snap.jpg", wall_png(), "image/jpeg")).run()
-    return app
-
-
-def another_example(app: AppTest) -> AppTest:
-    return click(app, "example-several")
-
-
-@pytest.mark.parametrize("bring", [wall_upload, snapshot, another_example])
-def test_a_new_picture_is_not_opened_for_marking(one, bring):
-    click(one, "mark")
-    assert one.number_input
-    bring(one)
-    assert len(pictures(one).pictures) == 2
-    assert not one.number_input
-    assert bring is another_example or "No face found in " in texts(one)
-
-
-def test_a_file_taken_off_the_list_leaves_the_box_that_is_being_marked(app):
-    click(wall_upload(app.run()), "mark-none")
-    app.file_uploader[0].set_value([]).run()
-    assert app.number_input
-
-
-def test_the_edges_of_a_picture_are_not_those_of_the_next(one):
-    gallery = pictures(another_example(one))
-    gallery.show(0)
-    click(one.run(), "mark")
-    gallery.show(1)  # still marking: what a number is kept for is its picture
-    one.run()
-    assert edge(one, "Left").value == int(0.3 * gallery.picture.photo.width)
-
-
-def test_boxes_are_cut_to_the_photo_and_must_have_a_size(one):
-    picture = pictures(one).picture
-    assert add_box(picture, (-50, 10, 60, 9000))
-    assert picture.added == ((0, 10, 60, 512),)
-    assert not add_box(picture, (5, 5, 9, 200))
-    assert len(picture.added) == 1
-
-
-def test_a_box_that_was_added_before_is_there_once(one):
-    picture = pictures(one).picture
-    assert add_box(picture, (20, 10, 60, 60))
-    assert add_box(picture, (20, 10, 60, 60))
-    assert len(picture.added) == 1
-    picture.added = (*picture.added, (20.2, 10.0, 60.0, 60.0))
-    one.run()
-    assert not one.exception
-
-
 def test_fifty_faces_come_in_pages_and_more_are_counted(app, monkeypatch):
     click(app.run(), "example-several")
     picture = pictures(app).picture
@@ -383,74 +283,3 @@ def test_the_camera_is_mounted_after_a_click_only(app):
     assert not app.exception
     assert len(headings(app)) == 1
     assert not app.get("camera_input"), "the camera is closed after the picture"
-
-
-def test_no_weights_is_one_sentence(app, monkeypatch, tmp_path):
-    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
-    click(app.run(), "example-one")
-    assert not app.exception
-    assert len(app.error) == 1
-
-
-def captions(app: AppTest) -> list[str]:
-    return [caption.value for caption in app.caption]
-
-
-def test_the_page_says_which_weights_answered(one):
-    assert "Weights: sure, bundled with this app." in captions(one)
-    one.selectbox(key="model").set_value("doubtful").run()
-    assert "Weights: doubtful, bundled with this app." in captions(one)
-
-
-def test_bundled_weights_that_serve_instead_of_the_hubs_say_why(app, monkeypatch):
-    restart(monkeypatch)
-    resources.weights.clear()
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv("FER_HUB_REPOS", "me/none")
-    click(app.run(), "example-one")
-    assert len(headings(app)) == 1
-    notices = [text.value for text in app.text]
-    (notice,) = [words for words in notices if words.startswith("The weights of me/none ")]
-    assert "the Hub could not be reached" in notice
-    assert notice.endswith("The bundled sure serves instead.")
-    assert "Weights: sure, bundled with this app." in captions(app)
-    app.switch_page("fer_demo/ui/about.py").run()
-    assert notice in texts(app)
-
-
-def test_secrets_of_streamlit_name_the_repositories(models, tmp_path, monkeypatch, capfd):
-    monkeypatch.setenv("FER_HUB_REPOS", "")
-    secrets = Secrets()
-    monkeypatch.setattr(st, "secrets", secrets)
-    file = tmp_path / "secrets.toml"
-    option = config.get_config_options()["secrets.files"]
-    monkeypatch.setattr(option, "_get_val_func", lambda: [str(file)])
-    resources.settings.clear()
-    assert resources.settings().hub_repos == (), "no file is no failure"
-    assert "".join(capfd.readouterr()) == ""
-    file.write_text('FER_HUB_REPOS = "me/fer-tiny@v1"\n')
-    resources.settings.clear()
-    assert resources.settings().hub_repos == ("me/fer-tiny@v1",)
-
-
-def test_the_about_page_says_what_is_running(app):
-    app.switch_page("fer_demo/ui/about.py").run()
-    assert not app.exception
-    words = "\n".join(m.value for m in app.markdown)
-    for section in ("Responsible use", "Privacy", "How it works", "Limits", "Licences"):
-        assert section in words
-    assert "**sure**" in words
-    assert "haar" in words
-
-
-def test_words_of_whoever_made_the_weights_are_inert(app, tmp_path, monkeypatch):
-    hostile = "![x](http://x.y/z.png) *free*"
-    write_weights_folder(
-        tmp_path / "theirs",
-        "test_resnet",
-        config=lambda config: config["pretrained_cfg"].update(license=hostile),
-    )
-    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
-    app.switch_page("fer_demo/ui/about.py").run()
-    assert f"Licence: {hostile}" in texts(app)
-    assert not [m.value for m in app.markdown if "*free*" in m.value]
