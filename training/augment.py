@@ -1,8 +1,9 @@
 """Augmentation of a whole batch at once, on the device that trains.
 
 Geometry and upscaling are one resampling (`fer_demo.crops.network_input`), so an image is
-interpolated once. Ranges follow what is known to help on FER2013; the last group (blur, low
-resolution, noise) is what makes a network trained on these crops survive webcams.
+interpolated once. Ranges follow what is known to help on FER2013; blur, low resolution and noise
+make a network trained on these crops survive webcams, and covered halves make it doubt where a mask
+or dark glasses hide what it judges by.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def augment(grey: Tensor, size: int, recipe: Recipe, generator: torch.Generator)
     x = network_input(grey, size, warp=random_affine(len(grey), recipe, generator))
     x = _photometric(x, recipe.contrast, generator)
     x = _degrade(x, recipe.degrade, generator)
+    x = _cover(x, recipe.cover, generator)
     return _erase(x, recipe.erase, generator)
 
 
@@ -104,17 +106,42 @@ def _gaussian_blur(x: Tensor, sigma: Tensor) -> Tensor:
     return x.transpose(0, 1)
 
 
+def _cover(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """A mask from the nose down, or dark glasses, of one shaded grey; each on half of the share.
+
+    The labels stay: what is learned is how little the other half of a face tells.
+    """
+    if share == 0:
+        return x
+    u = _uniform(9, len(x), 1, 1, generator=generator)
+    rows, columns = _places(x)
+    across = columns - 0.5
+    mask = u[0] < 0.5
+    tilt = 0.3 * (u[1] - 0.5) * across
+    top = torch.where(mask, 0.44 + 0.16 * u[2] + 0.8 * u[3] * across**2, 0.22 + 0.12 * u[2])
+    bottom = torch.where(mask, 0.82 + 0.2 * u[4], 0.44 + 0.12 * u[4])
+    inside = (rows > top + tilt) & (rows < bottom + tilt) & (across.abs() < 0.3 + 0.2 * u[5])
+    level = torch.where(mask, 2 * u[6] - 1, 0.5 * u[6] - 1)
+    grey = (level + 0.4 * (u[8] - 0.5) * across).expand_as(inside)
+    return torch.where((inside & (u[7] < share)).unsqueeze(1), grey.unsqueeze(1), x)
+
+
+def _places(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (1, H, 1) and columns (1, 1, W) of pixel centres, in [0, 1]."""
+    h, w = x.shape[2:]
+    rows = (torch.arange(h, device=x.device).view(1, h, 1) + 0.5) / h
+    return rows, (torch.arange(w, device=x.device).view(1, 1, w) + 0.5) / w
+
+
 def _erase(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Random erasing (Zhong et al. 2017): one rectangle of 2-25 % of the area becomes noise."""
     if share == 0:
         return x
-    b, _, h, w = x.shape
-    u = _uniform(5, b, 1, 1, generator=generator)
+    u = _uniform(5, len(x), 1, 1, generator=generator)
     area = 0.02 + 0.23 * u[0]
     aspect = torch.exp((2 * u[1] - 1) * math.log(3))
     half_h, half_w = torch.sqrt(area * aspect) / 2, torch.sqrt(area / aspect) / 2
-    rows = (torch.arange(h, device=x.device).view(1, h, 1) + 0.5) / h
-    columns = (torch.arange(w, device=x.device).view(1, 1, w) + 0.5) / w
+    rows, columns = _places(x)
     inside = ((rows - u[2]).abs() < half_h) & ((columns - u[3]).abs() < half_w) & (u[4] < share)
     noise = 0.5 * torch.randn(x.shape, generator=generator, device=x.device)
     return torch.where(inside.unsqueeze(1), noise, x)

@@ -76,6 +76,8 @@ class Recipe:
     """Range of contrast, gamma and brightness changes."""
     erase: float = 0.5
     """Share of images in which one rectangle is replaced by noise."""
+    cover: float = 0.0
+    """Share of images with a mask over nose and mouth or dark glasses, roughly drawn."""
     degrade: float = 0.2
     """Share of images that are blurred, sampled down and up, or given sensor noise."""
 

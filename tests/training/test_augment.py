@@ -11,7 +11,7 @@ from training.augment import augment, random_affine
 from training.recipe import Recipe
 
 OFF = Recipe("resnet18", rotation=0, shift=0, scale=0, contrast=0, erase=0, degrade=0)
-ON = Recipe("resnet18")
+ON = Recipe("resnet18", cover=0.1)
 GREY = torch.randint(0, 256, (60, 48, 48), dtype=torch.uint8, generator=torch.manual_seed(0))
 
 
@@ -34,7 +34,9 @@ def test_only_the_generator_decides() -> None:
     assert not torch.equal(a, augment(GREY, 64, ON, seeded(8)))
 
 
-@pytest.mark.parametrize("name", ["rotation", "shift", "scale", "contrast", "erase", "degrade"])
+@pytest.mark.parametrize(
+    "name", ["rotation", "shift", "scale", "contrast", "cover", "erase", "degrade"]
+)
 def test_each_setting_changes_pictures_and_keeps_them_in_range(name: str) -> None:
     recipe = replace(OFF, **{name: getattr(ON, name)})
     x = augment(GREY, 48, recipe, seeded())
@@ -61,6 +63,20 @@ def test_erasing_takes_its_share() -> None:
     assert (changed > 0).all()
     assert changed.max() < 0.27
     assert 0.04 < changed.mean() < 0.14
+
+
+def test_covering_hides_the_mouth_of_one_half_and_the_eyes_of_the_other() -> None:
+    covered = augment(GREY, 48, replace(OFF, cover=1.0), seeded())
+    plain = augment(GREY, 48, replace(OFF, cover=1e-9), seeded())
+    eyes, mouth = ((covered != plain)[:, 0, row, 24] for row in (19, 36))
+    assert (eyes ^ mouth).all()
+    assert 15 < mouth.sum() < 45
+
+
+def test_covering_takes_its_share() -> None:
+    covered = augment(GREY, 48, replace(OFF, cover=0.2), seeded())
+    plain = augment(GREY, 48, replace(OFF, cover=1e-9), seeded())
+    assert 4 < (covered != plain).any(3).any(2).sum() < 20
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 16])
