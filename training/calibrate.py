@@ -22,9 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS7_HEAD
-from training.data import DataError, LabelledFaces, read_split
+from training.data import DataError, LabelledFaces, read_split, split_name
 from training.duplicates import duplicate_groups, fit_for_selection
-from training.evaluate import Model, Network
 from training.folder import FolderError, fold_temperature, read_config, read_state, write_folder
 from training.metrics import (
     BINS,
@@ -38,6 +37,7 @@ from training.metrics import (
     nll,
     softmax,
 )
+from training.predict import Model, Network
 from training.votes import ferplus7_label
 
 TARGET_ACCURACY = 0.95
@@ -259,9 +259,33 @@ def summary(fitted: Fitted) -> str:
 
 
 def read_data(data: Path, seen_in: Path | None) -> tuple[LabelledFaces, LabelledFaces]:
-    """PublicTest, and the training split that lies beside it unless another place is named."""
+    """PublicTest, and the training split that lies beside it unless another place is named.
+
+    Raises:
+        DataError: they are not there, or it is PrivateTest.
+    """
+    if split_name(data, "public_test") == "private_test":
+        raise DataError(f"{data} is PrivateTest: it is held out, and nothing is calibrated on it.")
     beside = data.parent if data.suffix == ".parquet" else data
-    return read_split(data, "public_test"), read_split(seen_in or beside, "train")
+    faces, train = read_split(data, "public_test"), read_split(seen_in or beside, "train")
+    for caution in filter(None, (faces.caution, train.caution)):
+        print(caution, file=sys.stderr)
+    return faces, train
+
+
+def share(text: str) -> float:
+    """A command line's share, between 0 and 1.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"a share between 0 and 1, as .95, not {text}")
+    return value
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -271,7 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seen-in", type=Path, help="training data; where --data lies by default")
-    parser.add_argument("--accuracy", type=float, default=TARGET_ACCURACY, metavar="SHARE")
+    parser.add_argument("--accuracy", type=share, default=TARGET_ACCURACY, metavar="SHARE")
     given = parser.parse_args(arguments)
     try:
         faces, train = read_data(given.data, given.seen_in)

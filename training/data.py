@@ -200,7 +200,7 @@ def read_csv(file: Path, split: str, labels: Mapping[str, str] | None = None) ->
             continue
         try:
             pixels = np.array(line["pixels"].split(), np.int64)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise DataError(f"{file}, row {row}: pixels are not all numbers.") from None
         if len(pixels) != GREY_SIDE**2 or pixels.min() < 0 or pixels.max() > 255:
             raise DataError(f"{file}, row {row}: not 48x48 grey levels of 0 to 255.")
@@ -215,7 +215,7 @@ def read_csv(file: Path, split: str, labels: Mapping[str, str] | None = None) ->
 
 
 def _csv_rows(file: Path, wanted: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    with file.open(newline="", encoding="utf-8") as stream:
+    with file.open(newline="", encoding="utf-8-sig") as stream:
         try:
             reader = csv.DictReader(stream)
             # One copy in circulation writes " Usage" and " pixels".
@@ -332,11 +332,12 @@ def _label(value: object, where: str, labels: Mapping[str, str]) -> int:
 
 def _votes(row: object, where: str) -> NDArray[np.uint8]:
     try:
-        votes = np.array(row, np.int64)
+        votes = np.array(row, np.float64)
     except (ValueError, TypeError):
-        votes = np.zeros(0, np.int64)
-    if votes.shape != (10,) or votes.min() < 0 or votes.max() > 10:
-        raise DataError(f"{where}: not ten counts of votes from 0 to 10.")
+        votes = np.zeros(0)
+    whole = votes.shape == (10,) and bool((votes == np.rint(votes)).all())
+    if not whole or votes.min() < 0 or votes.max() > 10 or votes.sum() == 0:
+        raise DataError(f"{where}: not ten counts of votes from 0 to 10, of which one is not 0.")
     return votes.astype(np.uint8)
 
 

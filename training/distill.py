@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from fer_demo.errors import FerDemoError
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.data import DataError, LabelledFaces, read_split
-from training.evaluate import Model, Network
 from training.folder import FolderError, named_weights
+from training.predict import Model, Network
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     given = parser.parse_args(arguments)
     try:
-        targets = teach(given.weights, read_split(given.data, "train"))
+        faces = read_split(given.data, "train")
+        if faces.caution:
+            print(faces.caution, file=sys.stderr)
+        targets = teach(given.weights, faces)
         write_targets(targets, given.out)
     except (DataError, FolderError, FerDemoError, OSError) as error:
         print(error, file=sys.stderr)

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from fer_demo.ensemble import ENSEMBLE, FILE, together
 from fer_demo.types import FER2013_HEAD, FERPLUS7_HEAD
-from training.calibrate import TARGET_ACCURACY, fit, read_data, summary, unseen
+from training.calibrate import TARGET_ACCURACY, fit, read_data, share, summary, unseen
 from training.data import DataError, LabelledFaces
-from training.evaluate import Model, Network
 from training.folder import FolderError, read_config, weights_sha256
 from training.metrics import Floats, bootstrap
+from training.predict import Model, Network
 from training.votes import ferplus7_label
 
 
@@ -63,7 +63,7 @@ def measure(
         "uncertain_below": fitted.uncertain_below,
         "calibration": fitted.report,
     }
-    shares = ", ".join(f"{name} {100 * share:.2f} %" for name, share in accuracy.items())
+    shares = ", ".join(f"{name} {100 * right:.2f} %" for name, right in accuracy.items())
     mean, low, high = (100 * figure for figure in ahead)
     return document, (
         f"{summary(fitted)}\nRight on unseen images, ferplus7: {shares}. Together {mean:+.2f} "
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, action="append", required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seen-in", type=Path, help="training data; where --data lies by default")
-    parser.add_argument("--accuracy", type=float, default=TARGET_ACCURACY, metavar="SHARE")
+    parser.add_argument("--accuracy", type=share, default=TARGET_ACCURACY, metavar="SHARE")
     given = parser.parse_args(arguments)
     try:
         parents = {folder.resolve().parent for folder in given.weights}

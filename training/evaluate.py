@@ -14,7 +14,6 @@ Where the set has no votes, `given7` is the head that the app shows against the 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -23,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from fer_demo.ensemble import ENSEMBLE, read_joint, together
+from fer_demo.ensemble import ENSEMBLE
 from fer_demo.errors import FerDemoError
 from fer_demo.faces import load_detector
 from fer_demo.settings import Settings
@@ -41,10 +39,10 @@ from training.corruptions import CORRUPTIONS, corrupt
 from training.data import SPLITS, DataError, LabelledFaces, read_split, split_name
 from training.duplicates import duplicate_groups, seen_in
 from training.errors import write_sheets
-from training.folder import FolderError, load_network, weights_sha256
+from training.folder import FolderError, weights_sha256
 from training.metrics import ece, entropy_correlation, head_report
 from training.pose import accuracy_by_pose, yaw_and_size
-from training.predict import predict_logits
+from training.predict import Model, Network
 from training.votes import ferplus7_label, ferplus8_label, is_tie, vote_entropy
 
 
@@ -69,59 +67,6 @@ def protocols(faces: LabelledFaces) -> dict[str, Protocol]:
         found["ferplus8"] = Protocol(FERPLUS_HEAD, FERPLUS_EXPRESSIONS, label8)
         found["ferplus7"] = Protocol(FERPLUS7_HEAD, EXPRESSIONS, label7)
     return {name: protocol for name, protocol in found.items() if (protocol.label >= 0).any()}
-
-
-class Network:
-    """A weights folder's network, which answers the same question once."""
-
-    def __init__(self, folder: Path):
-        network, config = load_network(folder)
-        self.folder, self.card = folder, config["fer_demo"]
-        self._size = config["pretrained_cfg"]["input_size"][-1]
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._network = network.to(self._device)
-        self._known: dict[tuple[str, bool], NDArray[np.float32]] = {}
-
-    def logits(self, grey: NDArray[np.uint8], *, flip: bool) -> NDArray[np.float32]:
-        """(N, 15) of crops (N, 48, 48) uint8, kept: alone and with others it is asked the same."""
-        asked = hashlib.sha256(grey.tobytes()).hexdigest(), flip
-        if asked not in self._known:
-            crops = torch.from_numpy(grey).to(self._device)
-            logits = predict_logits(self._network, crops, self._size, flip=flip)
-            self._known[asked] = logits.cpu().numpy()
-        return self._known[asked]
-
-
-class Model:
-    """One network, or several together, as logits by protocol."""
-
-    def __init__(self, name: str, networks: Sequence[Network]):
-        self.name = name
-        self.networks = networks
-        cards = [network.card for network in networks]
-        if len(networks) == 1:
-            self.temperature = cards[0]["temperature"]
-        else:
-            folders = [network.folder for network in networks]
-            sha256 = [weights_sha256(folder) for folder in folders]
-            limits = [card["uncertain_below"] for card in cards]
-            self.temperature = read_joint(sha256, limits, folders[0].resolve().parent).temperature
-
-    def logits(
-        self, grey: NDArray[np.uint8], rows: list[slice], *, flip: bool
-    ) -> list[NDArray[np.float32]]:
-        """One (N, K) array for each of `rows`, of crops (N, 48, 48) uint8."""
-        each = [network.logits(grey, flip=flip) for network in self.networks]
-        if len(each) == 1:
-            return [each[0][:, columns] for columns in rows]
-        return [
-            together([logits[:, columns] for logits in each], self._joint_temperature(columns))
-            for columns in rows
-        ]
-
-    def _joint_temperature(self, columns: slice) -> float:
-        """That of the log of the mean probability; FER+'s eight classes take that of the seven."""
-        return self.temperature["fer2013" if columns == FER2013_HEAD else "ferplus7"]
 
 
 def measure(
@@ -195,7 +140,7 @@ def _report(
         report["ece_raw"] = round(ece(x * np.float32(model.temperature[name]), label), 5)
     if faces.votes is not None:
         voted = vote_entropy(faces.votes[kept])
-        report["entropy_correlation"] = round(entropy_correlation(x, voted), 5)
+        report["entropy_correlation"] = entropy_correlation(x, voted)
         if name == "ferplus7":
             clear = ~is_tie(faces.votes[kept])
             right = (x.argmax(1) == label)[clear]
@@ -264,7 +209,10 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
         print(faces.caution, file=sys.stderr)
     unseen = None
     if given.seen_in is not None:
-        unseen = ~seen_in(faces.grey, read_split(given.seen_in, "train").grey)
+        train = read_split(given.seen_in, "train")
+        if train.caution:
+            print(train.caution, file=sys.stderr)
+        unseen = ~seen_in(faces.grey, train.grey)
     networks = {folder.resolve().name: Network(folder) for folder in given.weights}
     if len(networks) < len(given.weights):
         raise FolderError("Two --weights folders have one name: their results need two.")

@@ -8,17 +8,17 @@ Temperatures are 1 until `training.calibrate` has fitted them.
 from __future__ import annotations
 
 import argparse
-import pickle
 import sys
 from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 
 from fer_demo.types import NUM_LOGITS
 from training import baselines
 from training.folder import folder_config, half_weights, write_folder
+from training.run import read_checkpoint
+from training.stop import TrainingStopped
 
 
 class ExportError(RuntimeError):
@@ -29,16 +29,14 @@ def export(run: Path, to: Path) -> dict[str, Any]:
     """Write the weights folder `to` from the last checkpoint of `run`; returns its config.
 
     Raises:
-        ExportError: the run holds no readable checkpoint, or a network that the app cannot run.
+        ExportError: the run holds no checkpoint, or a network that the app cannot run.
+        TrainingStopped: the checkpoint cannot be read.
     """
     path = run / "last.pt"
     if not path.is_file():
         raise ExportError(f"{run} holds no checkpoint (last.pt).")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        recipe, state, step = (checkpoint[key] for key in ("recipe", "ema", "step"))
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, OSError) as error:
-        raise ExportError(f"{path} is not a checkpoint of a run: {error!r}.") from None
+    checkpoint = read_checkpoint(path)
+    recipe, step = checkpoint["recipe"], checkpoint["step"]
     if recipe["architecture"] in baselines.__all__:
         raise ExportError(
             f"{run} cannot be exported: {recipe['architecture']} is a baseline, and the app's "
@@ -55,7 +53,7 @@ def export(run: Path, to: Path) -> dict[str, Any]:
         num_classes=NUM_LOGITS,
         output_stride=recipe["output_stride"],
     )
-    network.load_state_dict(state)
+    network.load_state_dict(checkpoint["ema"])
     network.eval()
     # Epochs are of the weights, not of this run alone: it may have gone on from a folder (in the
     # first checkpoints that did, what was before is not kept). All else is of the last run.
@@ -82,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         config = export(given.run, given.to)
-    except (ExportError, OSError) as error:
+    except (ExportError, TrainingStopped, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     done = config["fer_demo"]["recipe"]["epochs_done"]

@@ -153,12 +153,15 @@ def risk_coverage(logits: Floats, label: Labels) -> dict[str, Any]:
 COVERAGES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 
 
-def entropy_correlation(logits: Floats, voted: Floats) -> float:
-    """Pearson correlation of predicted entropy with the annotators', images with votes only."""
+def entropy_correlation(logits: Floats, voted: Floats) -> float | None:
+    """Pearson correlation of predicted entropy with the annotators', images with votes only; None
+    where theirs is the same everywhere."""
     probs = softmax(logits)
     predicted = -(probs * np.log(np.maximum(probs, 1e-12))).sum(1)
     known = np.isfinite(voted)
-    return float(np.corrcoef(predicted[known], voted[known])[0, 1])
+    if not known.any() or np.ptp(voted[known]) == 0:
+        return None
+    return round(float(np.corrcoef(predicted[known], voted[known])[0, 1]), 5)
 
 
 def head_report(

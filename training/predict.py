@@ -1,11 +1,20 @@
-"""Logits of a network over a set of crops."""
+"""Logits over a set of crops: of a module, of a weights folder, of several folders together."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_demo.crops import network_input
+from fer_demo.ensemble import read_joint, together
+from fer_demo.types import FER2013_HEAD
+from training.folder import load_network, weights_sha256
 
 
 @torch.inference_mode()
@@ -35,3 +44,56 @@ def predict_logits(
         return torch.cat(batches)
     finally:
         model.train(was_training)
+
+
+class Network:
+    """A weights folder's network, which answers the same question once."""
+
+    def __init__(self, folder: Path):
+        network, config = load_network(folder)
+        self.folder, self.card = folder, config["fer_demo"]
+        self._size = config["pretrained_cfg"]["input_size"][-1]
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._network = network.to(self._device)
+        self._known: dict[tuple[str, bool], NDArray[np.float32]] = {}
+
+    def logits(self, grey: NDArray[np.uint8], *, flip: bool) -> NDArray[np.float32]:
+        """(N, 15) of crops (N, 48, 48) uint8, kept: alone and with others it is asked the same."""
+        asked = hashlib.sha256(grey.tobytes()).hexdigest(), flip
+        if asked not in self._known:
+            crops = torch.from_numpy(grey).to(self._device)
+            logits = predict_logits(self._network, crops, self._size, flip=flip)
+            self._known[asked] = logits.cpu().numpy()
+        return self._known[asked]
+
+
+class Model:
+    """One network, or several together, as logits by protocol."""
+
+    def __init__(self, name: str, networks: Sequence[Network]):
+        self.name = name
+        self.networks = networks
+        cards = [network.card for network in networks]
+        if len(networks) == 1:
+            self.temperature = cards[0]["temperature"]
+        else:
+            folders = [network.folder for network in networks]
+            sha256 = [weights_sha256(folder) for folder in folders]
+            limits = [card["uncertain_below"] for card in cards]
+            self.temperature = read_joint(sha256, limits, folders[0].resolve().parent).temperature
+
+    def logits(
+        self, grey: NDArray[np.uint8], rows: list[slice], *, flip: bool
+    ) -> list[NDArray[np.float32]]:
+        """One (N, K) array for each of `rows`, of crops (N, 48, 48) uint8."""
+        each = [network.logits(grey, flip=flip) for network in self.networks]
+        if len(each) == 1:
+            return [each[0][:, columns] for columns in rows]
+        return [
+            together([logits[:, columns] for logits in each], self._joint_temperature(columns))
+            for columns in rows
+        ]
+
+    def _joint_temperature(self, columns: slice) -> float:
+        """That of the log of the mean probability; FER+'s eight classes take that of the seven."""
+        return self.temperature["fer2013" if columns == FER2013_HEAD else "ferplus7"]

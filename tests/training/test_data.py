@@ -113,6 +113,7 @@ def test_csv_of_the_copy_with_spaces_in_its_header(tmp_path: Path) -> None:
         (lambda rows: [*rows[:3], rows[3][:900]], "row 2: the line is cut short"),
         (lambda rows: [*rows[:2], rows[2].replace(" ", " x", 1)], "row 1: pixels are not all num"),
         (lambda rows: [*rows[:2], rows[2].replace(" ", " 256", 1)], "row 1: not 48x48 grey lev"),
+        (lambda rows: [*rows[:2], rows[2].replace(" ", " " + 30 * "9", 1)], "row 1: pixels are"),
         (lambda rows: [row.replace("Training", "Train") for row in rows], 'Usage "Train" is none'),
         (lambda rows: [rows[0].replace("emotion", "label"), *rows[1:]], "no column emotion"),
         (lambda rows: rows[:1], "has no rows of Training"),
@@ -126,6 +127,23 @@ def test_a_spoiled_csv_is_named_with_its_row(spoil, sentence: str, tmp_path: Pat
     with pytest.raises(DataError, match=sentence) as error:
         read_split(tmp_path, "train")
     assert "fer2013" in str(error.value)
+
+
+def test_a_csv_with_a_byte_order_mark(tmp_path: Path) -> None:
+    faces = tiny_faces(7)
+    write_csv(tmp_path, {"Training": faces})
+    path = tmp_path / "fer2013.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert_equal(read_split(tmp_path, "train"), faces)
+
+
+@pytest.mark.parametrize("votes", [[0] * 10, [0.5, 0.5, *[0] * 8]], ids=["none", "shares"])
+def test_votes_that_are_no_counts_are_refused(votes: list[float], tmp_path: Path) -> None:
+    picture = {"bytes": cv2.imencode(".png", tiny_faces(1).grey[0])[1].tobytes(), "path": ""}
+    table = {"image": [picture], "label": [0], "votes": [votes]}
+    pq.write_table(pa.table(table), tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=r"train.parquet, row 0: not ten counts of votes"):
+        read_split(tmp_path, "train")
 
 
 def test_a_csv_in_another_encoding_is_named(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from fer_demo.weights import open_weights
 from tests.factories import write_weights_folder
 from tests.training.conftest import tiny_faces
 from training import calibrate, ensemble, evaluate
-from training.evaluate import Model, Network
+from training.predict import Model, Network
 
 SETTINGS = Settings(hub_repos=(), threads=1)
 

@@ -178,3 +178,28 @@ def test_confidence_table_counts_every_answer() -> None:
     assert answers["happy"]["confused_with"] == "neutral"
     assert answers["happy"]["confused_share"] == pytest.approx(2 / 3, abs=1e-4)
     assert answers["sad"]["confused_with"] is None
+
+
+def test_calibration_refuses_private_test_and_warns_of_a_part_of_the_training_images(
+    weights: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = (weights / "config.json").read_bytes()
+    for name, source in (("private_test", "public_test"), ("public_test", "public_test")):
+        shutil.copy(tiny_data / f"{source}.parquet", tmp_path / f"{name}.parquet")
+    shutil.copy(tiny_data / "train-00000-of-00002.parquet", tmp_path)
+    command = ["--weights", str(weights), "--data"]
+    assert calibrate.main([*command, str(tmp_path / "private_test.parquet")]) == 1
+    assert "is PrivateTest: it is held out" in capsys.readouterr().err
+    assert (weights / "config.json").read_bytes() == card
+    assert calibrate.main([*command, str(tmp_path)]) == 0
+    assert "holds 40 train images, not FER2013's 28,709" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", ["95", "0", "nan", "high"])
+def test_the_target_of_calibration_is_a_share(
+    share: str, weights: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--weights", str(weights), "--data", str(tiny_data), "--accuracy", share]
+    with pytest.raises(SystemExit):
+        calibrate.main(command)
+    assert f"a share between 0 and 1, as .95, not {share}" in capsys.readouterr().err

@@ -75,6 +75,11 @@ def test_entropy_correlation_leaves_out_images_without_votes() -> None:
     assert metrics.entropy_correlation(LOGITS, voted) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("voted", [np.full(3, np.nan), np.full(3, 0.5)], ids=["none", "same"])
+def test_there_is_no_entropy_correlation_where_votes_do_not_differ(voted: np.ndarray) -> None:
+    assert metrics.entropy_correlation(np.eye(3, dtype=np.float32), voted) is None
+
+
 def test_the_bootstrap_interval_is_that_of_a_mean() -> None:
     values = np.random.default_rng(3).normal(1.0, 2.0, 400)
     mean, low, high = metrics.bootstrap(values)

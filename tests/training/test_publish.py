@@ -24,9 +24,10 @@ from tests.factories import write_weights_folder
 from tests.hub_server import TOKEN, HubServer, restart, use
 from tests.training.conftest import tiny_faces
 from training import evaluate, publish
-from training.evaluate import Model, Network, measure
+from training.evaluate import measure
 from training.folder import weights_sha256
 from training.model_card import model_card
+from training.predict import Model, Network
 
 REPO = "me/fer-tiny"
 

@@ -19,8 +19,9 @@ from tests.ui.conftest import example_png
 from tests.ui.live_app import serve
 from tests.ui.test_photo_browser import NARROW, open_app, sideways
 from training import publish
-from training.evaluate import Model, Network, measure
+from training.evaluate import measure
 from training.folder import weights_sha256
+from training.predict import Model, Network
 
 REPO, OTHER = "me/fer-tiny", "me/fer-other"
 
