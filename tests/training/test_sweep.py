@@ -40,7 +40,9 @@ def test_a_grid_is_every_combination_with_the_reference_first() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("pair", ["learning_rate", "no_setting=1", "epochs=many", "progressive=1"])
+@pytest.mark.parametrize(
+    "pair", ["learning_rate", "no_setting=1", "epochs=many", "progressive=1", "precision=fp32"]
+)
 def test_a_pair_that_names_no_setting_is_refused(pair: str) -> None:
     with pytest.raises(RecipeError, match="--set"):
         sweep.grid([pair])
@@ -68,6 +70,27 @@ def test_a_sweep_trains_each_point_once_and_compares_it_with_the_first(
     assert sweep.main(options) == 0
     assert checkpoint.stat().st_mtime_ns == trained
     assert json.loads((tmp_path / "sweep.json").read_text())["rows"] == rows
+
+
+def test_a_head_that_nothing_taught_is_not_reported(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sweep.json"
+    assert sweep.main([*given, "--set", "ferplus_weight=1,0", "--json", str(out)]) == 0
+    both, one = json.loads(out.read_text())["rows"]
+    assert "ferplus8" in both
+    assert "ferplus8" not in one
+    assert "nll_interval" in one["fer2013"]
+    columns = {line.count("|") for line in capsys.readouterr().out.splitlines() if "|" in line}
+    assert len(columns) == 1
+
+
+def test_likelihoods_are_those_after_a_temperature(given: list[str], tmp_path: Path) -> None:
+    # Labels smoothed this much leave a network far too unsure.
+    out, options = tmp_path / "sweep.json", ["--label-smoothing", "0.9", "--epochs", "4"]
+    assert sweep.main([*given, *options, "--set", "seed=0", "--json", str(out)]) == 0
+    ((row),) = json.loads(out.read_text())["rows"]
+    assert row["fer2013"]["nll"] < row["fer2013"]["nll_uncalibrated"] - 0.05
 
 
 def test_a_swept_size_is_that_of_the_whole_training(tmp_path: Path) -> None:
