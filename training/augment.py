@@ -69,7 +69,7 @@ def _degrade(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
     The batch comes shuffled, so fixed rows are random images, and nothing waits for the device.
     """
-    k = round(len(x) * share / 3)
+    k = min(round(len(x) * share / 3), len(x) // 3)
     if k == 0:
         return x
     u = _uniform(2, k, 1, 1, 1, generator=generator)

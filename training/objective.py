@@ -43,6 +43,11 @@ def create_network(recipe: Recipe, *, pretrained: bool = False) -> nn.Module:
             output_stride=recipe.output_stride,
             global_pool=recipe.pooling,
         )
+    except (TypeError, AssertionError, NotImplementedError) as error:
+        raise RecipeError(
+            f"timm cannot make {recipe.architecture} with output_stride {recipe.output_stride} and "
+            f"{recipe.pooling} pooling ({error})."
+        ) from None
     except (OSError, RuntimeError) as error:  # the Hub's errors are OSErrors
         if not pretrained:
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,6 @@ class Recipe:
     teacher_weight: float = 0.0
     """Share of the loss that follows teachers (`training.distill`) instead of labels."""
     teacher_temperature: float = 2.0
-    teacher_from: int = 0
-    """The first epoch (from 0) with teachers."""
     precision: str = "auto"
     """"fp32", "bf16", or "auto": bf16 where the processor has it in hardware."""
     seed: int = 0
@@ -82,22 +81,30 @@ class Recipe:
     """Share of images that are blurred, sampled down and up, or given sensor noise."""
 
     def __post_init__(self) -> None:
+        for names, holds, words in _BOUNDS:
+            for name in names:
+                if not holds(getattr(self, name)):
+                    raise RecipeError(f"{name} is {words}, not {getattr(self, name)}.")
         if self.init not in ("scratch", "imagenet", "weights"):
             raise RecipeError(f'init is "scratch", "imagenet" or "weights", not "{self.init}".')
         if self.precision not in ("auto", "fp32", "bf16"):
             raise RecipeError(f'precision is "auto", "fp32" or "bf16", not "{self.precision}".')
         if self.class_weighting not in ("none", "sqrt"):
             raise RecipeError(f'class_weighting is "none" or "sqrt", not "{self.class_weighting}".')
-        if min(self.epochs, self.batch_size, self.input_size) < 1:
-            raise RecipeError("epochs, batch_size and input_size must be at least 1.")
-        if not 0 <= self.teacher_weight <= 1 or self.teacher_temperature <= 0:
-            raise RecipeError("teacher_weight is in [0, 1], teacher_temperature above 0.")
+        if self.pooling not in ("avg", "max"):
+            raise RecipeError(f'pooling is "avg" or "max", not "{self.pooling}".')
         if self.output_stride not in (8, 16, 32):
             raise RecipeError(f"output_stride is 8, 16 or 32, not {self.output_stride}.")
         if self.decay_epochs > self.epochs:
             raise RecipeError("decay_epochs must not exceed epochs.")
-        if [e for e, _ in self.progressive] != sorted(e for e, _ in self.progressive):
+        starts = [epoch for epoch, _ in self.progressive]
+        if starts != sorted(starts) or any(e < 0 or size < 1 for e, size in self.progressive):
             raise RecipeError("progressive must list (epoch, size) pairs in the order of epochs.")
+        if starts and starts[-1] >= self.epochs:
+            raise RecipeError(
+                f"progressive changes size at epoch {starts[-1]}, but the run has only "
+                f"{self.epochs}: give more --epochs, or --input-size for one size all along."
+            )
 
     def train_size(self, epoch: int) -> int:
         """Side of the training input in this epoch (from 0), px."""
@@ -106,6 +113,25 @@ class Recipe:
             if epoch >= start:
                 size = stage
         return size
+
+
+_BOUNDS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+    (("epochs", "batch_size", "input_size", "channels"), lambda x: x >= 1, "at least 1"),
+    (("learning_rate", "teacher_temperature"), lambda x: x > 0, "above 0"),
+    (("drop_rate", "scale", "ema_decay"), lambda x: 0 <= x < 1, "in [0, 1)"),
+    (
+        ("teacher_weight", "label_smoothing", "flip", "erase", "cover", "degrade"),
+        lambda x: 0 <= x <= 1,
+        "in [0, 1]",
+    ),
+    (
+        ("decay_epochs", "warmup_epochs", "weight_decay", "head_scale", "ferplus_weight"),
+        lambda x: x >= 0,
+        "at least 0",
+    ),
+    (("rotation", "shift", "contrast"), lambda x: x >= 0, "at least 0"),
+)
+"""Settings, what holds of each, and the words for it; NaN holds nowhere."""
 
 
 def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
@@ -118,7 +144,7 @@ def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
         settings = tomllib.loads(path.read_text())
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe.") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not valid TOML: {error}.") from None
     settings |= {k: v for k, v in (overrides or {}).items() if v is not None}
     known = {f.name: f for f in fields(Recipe)}
@@ -162,7 +188,12 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
 
 def _typed(name: str, value: Any, annotation: Any) -> Any:
     if name == "progressive":
-        return tuple((int(epoch), int(size)) for epoch, size in value)
+        try:
+            return tuple((int(epoch), int(size)) for epoch, size in value)
+        except (TypeError, ValueError):
+            raise RecipeError(
+                f"progressive must list (epoch, size) pairs, as [[0, 64], [6, 96]], not {value!r}."
+            ) from None
     kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
     if not isinstance(value, kinds[str(annotation)]) or isinstance(value, bool):
         raise RecipeError(f"{name} must be {annotation}, not {value!r}.")

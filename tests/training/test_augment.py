@@ -79,6 +79,13 @@ def test_covering_takes_its_share() -> None:
     assert 4 < (covered != plain).any(3).any(2).sum() < 20
 
 
+@pytest.mark.parametrize("n", [7, 8, 9])
+def test_all_of_a_batch_can_be_degraded(n: int) -> None:
+    degraded = augment(GREY[:n], 48, replace(OFF, flip=0, degrade=1.0), seeded())
+    plain = augment(GREY[:n], 48, replace(OFF, flip=0), seeded())
+    assert (degraded != plain).any(3).any(2).sum() >= n - 2
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 16])
 def test_small_batches(n: int) -> None:
     assert augment(GREY[:n], 32, ON, seeded()).shape == (n, 1, 32, 32)

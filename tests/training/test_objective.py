@@ -15,7 +15,7 @@ from training.objective import (
     soft_targets,
     two_head_loss,
 )
-from training.recipe import Recipe
+from training.recipe import Recipe, RecipeError
 
 RECIPE = Recipe("resnet18", epochs=10, decay_epochs=4, warmup_epochs=2, learning_rate=0.5)
 
@@ -40,6 +40,12 @@ def test_a_head_scaled_to_zero_says_the_same_of_every_picture() -> None:
     with torch.inference_mode():
         logits = network(torch.randn(3, 1, 32, 32))
     torch.testing.assert_close(logits, network.get_classifier().bias.expand(3, 15))
+
+
+@pytest.mark.parametrize("architecture", ["mobilenetv3_small_050", "test_vit"])
+def test_a_network_without_that_stride_is_refused_with_a_sentence(architecture: str) -> None:
+    with pytest.raises(RecipeError, match=f"timm cannot make {architecture} with output_stride"):
+        create_network(Recipe(architecture, output_stride=16))
 
 
 def test_a_masked_row_does_not_move_the_second_head() -> None:

@@ -37,7 +37,15 @@ def test_progressive_sizes() -> None:
         ('architecture = "a"\nlearning_speed = 1', "unknown setting learning_speed"),
         ('architecture = "a"\nepochs = "many"', "epochs must be int, not 'many'"),
         ('architecture = "a"\nepochs = true', "epochs must be int"),
-        ('architecture = "a"\nepochs = 0', "must be at least 1"),
+        ('architecture = "a"\nepochs = 0', "epochs is at least 1, not 0"),
+        ('architecture = "a"\nscale = 1.0', r"scale is in \[0, 1\), not 1.0"),
+        ('architecture = "a"\nlearning_rate = -1.0', "learning_rate is above 0, not -1.0"),
+        ('architecture = "a"\nflip = 3', r"flip is in \[0, 1\], not 3.0"),
+        ('architecture = "a"\nweight_decay = nan', "weight_decay is at least 0, not nan"),
+        ('architecture = "a"\npooling = "sum"', 'pooling is "avg" or "max", not "sum"'),
+        ('architecture = "a"\nprogressive = 3', "progressive must list .* pairs, as"),
+        ('architecture = "a"\nprogressive = [["x", 64]]', "progressive must list .* pairs, as"),
+        ('architecture = "a"\nprogressive = [[0, 0]]', "progressive must list .* in the order"),
         ('architecture = "a"\nepochs = 2\ndecay_epochs = 3', "must not exceed epochs"),
         ('architecture = "a"\ninit = "lucky"', 'init is "scratch", "imagenet" or'),
         ('architecture = "a"\noutput_stride = 12', "output_stride is 8, 16 or 32, not 12"),
@@ -51,6 +59,19 @@ def test_a_wrong_recipe_is_refused_with_a_sentence(
 ) -> None:
     (tmp_path / "r.toml").write_text(text)
     with pytest.raises(RecipeError, match=sentence):
+        load_recipe(tmp_path / "r.toml")
+
+
+def test_a_size_that_a_shorter_run_never_reaches_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text('architecture = "a"\nprogressive = [[0, 64], [6, 96]]\nepochs = 9\n')
+    with pytest.raises(RecipeError, match="changes size at epoch 6, but the run has only 6"):
+        load_recipe(path, {"epochs": 6, "decay_epochs": 2})
+
+
+def test_a_recipe_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_bytes(b'architecture = "\xe9"')
+    with pytest.raises(RecipeError, match="is not valid TOML"):
         load_recipe(tmp_path / "r.toml")
 
 
