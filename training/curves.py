@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
-def draw_curves(history: list[dict[str, float]], path: Path) -> None:
+def draw_curves(history: list[dict[str, float | None]], path: Path) -> None:
     """Write a PNG with one point an epoch from the lines of a run's log."""
     epochs = [line["epoch"] for line in history]
     figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")

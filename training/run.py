@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from timm.optim import create_optimizer_v2, list_optimizers
 from timm.utils import ModelEmaV3
-from torch import nn
+from torch import Tensor, nn
 
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD
 from training.augment import augment
@@ -49,8 +49,8 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         recipe_of(state)
     except (RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError) as error:
         raise TrainingStopped(
-            f"{path} is not a checkpoint of a run, or is damaged ({type(error).__name__}): start "
-            "anew in another --out."
+            f"{path} is not a checkpoint of a run, or is damaged ({type(error).__name__}): only "
+            "another run can replace it."
         ) from None
     return state
 
@@ -58,6 +58,13 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
 def recipe_of(state: dict[str, Any]) -> Recipe:
     """The settings that a checkpoint's run was made with."""
     return Recipe(**state["recipe"])
+
+
+def fingerprint(faces: LabelledFaces) -> str:
+    """sha256 of the pictures, labels and votes: a run goes on only with those that it began on."""
+    digest = hashlib.sha256(faces.grey.tobytes() + faces.label.tobytes())
+    digest.update(b"" if faces.votes is None else faces.votes.tobytes())
+    return digest.hexdigest()
 
 
 class Run:
@@ -74,11 +81,19 @@ class Run:
         weights: Path | None = None,
         resumes: bool = False,
     ):
+        if recipe.teacher_weight > 0 and targets is None:
+            raise RecipeError(
+                "This recipe has teachers: make their targets with python -m training.distill and "
+                "give --targets FILE."
+            )
         native = bf16_in_hardware()
         bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and native)
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
         self.recipe, self.out, self.step = recipe, out, 0
-        self.history: list[dict[str, float]] = []
+        self.history: list[dict[str, float | None]] = []
+        self.seconds = 0.0
+        """Of training and validation, those of epochs that were broken off too."""
+        self.data = fingerprint(train)
         device = self.accelerator.device
         torch.manual_seed(recipe.seed)
         pretrained = recipe.init == "imagenet" and not resumes
@@ -152,17 +167,10 @@ class Run:
         logits = self.model(x.contiguous(memory_format=torch.channels_last))
         label, target, weight = self.label[rows], self.target[rows], self.weight[rows]
         loss = two_head_loss(logits.float(), label, target, weight, recipe, self.frequency)
-        share = recipe.teacher_weight if epoch >= recipe.teacher_from else 0.0
-        if share > 0:
-            if self.teacher is None:
-                raise TrainingStopped(
-                    f"This recipe has teachers from epoch {recipe.teacher_from + 1} on: make their "
-                    "targets with python -m training.distill and give --targets FILE."
-                )
-            taught = distillation_loss(
-                logits.float(), self.teacher[rows], recipe.teacher_temperature
-            )
-            loss = (1 - share) * loss + share * taught
+        if recipe.teacher_weight > 0:
+            teacher = cast("Tensor", self.teacher)[rows]
+            taught = distillation_loss(logits.float(), teacher, recipe.teacher_temperature)
+            loss = (1 - recipe.teacher_weight) * loss + recipe.teacher_weight * taught
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.optimizer.step()
@@ -180,8 +188,14 @@ class Run:
         flags = torch.tensor(float(flag), device=self.accelerator.device)
         return bool(self.accelerator.reduce(flags, "sum") > 0)
 
-    def validate(self) -> dict[str, float]:
-        """Accuracy of the averaged weights on the selection split, percent, no TTA."""
+    def is_finite(self) -> bool:
+        """Whether the weights, and their average, are still numbers."""
+        both = (self.network, self.ema.module)
+        return all(bool(t.isfinite().all()) for one in both for t in one.state_dict().values())
+
+    def validate(self) -> dict[str, float | None]:
+        """Accuracy of the averaged weights on the selection split, percent, no TTA; None where it
+        has no votes."""
         with self.accelerator.autocast():
             logits = predict_logits(self.ema.module, self.valid_grey, self.recipe.input_size)
         fer2013 = logits[:, FER2013_HEAD].argmax(1) == self.valid_label
@@ -189,7 +203,7 @@ class Run:
         ferplus = logits[:, FERPLUS_HEAD].argmax(1)[clear] == self.valid_majority[clear]
         return {
             "fer2013": round(100 * fer2013.float().mean().item(), 2),
-            "ferplus8": round(100 * ferplus.float().mean().item(), 2) if clear.any() else math.nan,
+            "ferplus8": round(100 * ferplus.float().mean().item(), 2) if clear.any() else None,
         }
 
     def state(self) -> dict[str, Any]:
@@ -200,7 +214,9 @@ class Run:
             "began_from": self.began_from,
             "epochs_before": self.epochs_before,
             "teachers_before": self.teachers_before,
+            "data": self.data,
             "step": self.step,
+            "seconds": self.seconds,
             "model": self.network.state_dict(),
             "ema": self.ema.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -232,12 +248,17 @@ class Run:
         """Continue from a checkpoint that `save` wrote.
 
         Raises:
-            TrainingStopped: it cannot be read, or has other teachers or other first weights than
-                this run was given.
+            TrainingStopped: it cannot be read, or has other data, other teachers or other first
+                weights than this run was given.
         """
         state = read_checkpoint(path, self.accelerator.device)
         had, began_from = tuple(state.get("teachers", ())), state.get("began_from", "")
-        if had and self.teachers and had != self.teachers:
+        if state.get("data", self.data) != self.data:  # not in the first checkpoints
+            raise TrainingStopped(
+                f"The run in {self.out} was trained on other images, labels or votes than these: "
+                "its --data has changed."
+            )
+        if had and had != self.teachers:
             raise TrainingStopped("These targets are of other teachers than the run's.")
         if self.began_from and self.began_from != began_from:
             raise TrainingStopped(f"The run began with {began_from}, not with {self.began_from}.")
@@ -246,6 +267,8 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.history = state["step"], state["history"]
         self.began_from = began_from
+        last = self.history[-1]["minutes"] if self.history else 0
+        self.seconds = state.get("seconds", 60 * (last or 0))
         if "epochs_before" in state:  # not in the first checkpoints that were made
             self.epochs_before = state["epochs_before"]
             self.teachers_before = state["teachers_before"]

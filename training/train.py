@@ -46,13 +46,13 @@ def fit(run: Run, stop: Stop) -> None:
     """Train to the end of the schedule, a checkpoint and a line in the log each epoch.
 
     Raises:
-        Diverged: the loss is not a number.
+        Diverged: the loss, or a weight, is not a number.
         TrainingStopped: that, a checkpoint could not be written, or `stop` was asked for; the
             last good checkpoint is intact and resumable.
     """
-    recipe, began, first = run.recipe, time.monotonic(), run.step
+    recipe, began = run.recipe, time.monotonic()
+    counted, first = began, run.step
     alone = run.accelerator.num_processes == 1
-    minutes_before = run.history[-1]["minutes"] if run.history else 0.0
     shown = run.accelerator.is_main_process and sys.stderr.isatty()
     bar = tqdm(total=run.total_steps, initial=run.step, unit="step", disable=not shown)
     while run.step < run.total_steps:
@@ -69,16 +69,20 @@ def fit(run: Run, stop: Stop) -> None:
             rate = (run.step - first) * recipe.batch_size / (time.monotonic() - began)
             lr = run.optimizer.param_groups[0]["lr"]
             bar.set_postfix(loss=f"{loss:.4f}", lr=f"{lr:.1e}", images_s=f"{rate:.0f}")
+        if (index == 0 or stops) and not run.is_finite():
+            raise _diverged(run, math.nan)
         if index == 0:
+            validated, now = run.validate(), time.monotonic()
+            run.seconds, counted = run.seconds + now - counted, now
             line = {
                 "epoch": epoch,
                 "loss": round(loss, 5),
                 "learning_rate": lr,
-                **run.validate(),
+                **validated,
                 "size": recipe.train_size(epoch - 1),
                 "images_s": round(rate),
                 "processes": run.accelerator.num_processes,
-                "minutes": round(minutes_before + (time.monotonic() - began) / 60, 2),
+                "minutes": round(run.seconds / 60, 2),
             }
             run.history.append(line)
             run.loss_sum, run.loss_steps = torch.zeros_like(run.loss_sum), 0
@@ -88,7 +92,9 @@ def fit(run: Run, stop: Stop) -> None:
             run.write_log()
             if run.accelerator.is_main_process:
                 tqdm.write(json.dumps(line))
+            began, first = time.monotonic(), run.step
         if stops:
+            run.seconds += time.monotonic() - counted
             run.save()
             raise TrainingStopped(
                 f"Stopped at step {run.step} of {run.total_steps}, saved in {run.out}.",
@@ -101,8 +107,9 @@ def _diverged(run: Run, loss: float) -> Diverged:
     if (run.out / "last.pt").is_file():
         return Diverged(
             happened,
-            f"The last good checkpoint, {run.out / 'last.pt'}, is intact: give the same command "
-            "with --resume and a lower --learning-rate.",
+            f"The last checkpoint, {run.out / 'last.pt'}, is from before that: give the same "
+            "command with --resume and a lower --learning-rate, and start anew if that happens "
+            "again at once.",
         )
     advice = "There is no checkpoint yet: start again with a lower --learning-rate."
     return Diverged(happened, advice)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from tests.training.conftest import assert_same_weights, checkpoint, run_training, tiny_faces
+from tests.training.conftest import checkpoint, run_training, tiny_faces
 from training import distill, evaluate, export
 from training.data import DataError, read_split
 from training.distill import read_targets
@@ -109,18 +109,11 @@ def test_a_student_learns_something_else_than_without_a_teacher(
 
 def test_a_recipe_that_needs_a_teacher_says_how_to_make_one(
     train: Callable[..., int],
-    targets_file: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    late = (*TAUGHT, "--teacher-from", "1")
-    assert train(tmp_path / "late", *late) == 1
-    assert "from epoch 2 on" in capsys.readouterr().err
-    # The epochs before are kept: with targets it goes on as if they had been there.
-    with_targets = (*late, "--targets", str(targets_file))
-    assert train(tmp_path / "late", *with_targets, "--resume") == 0
-    assert train(tmp_path / "whole", *with_targets) == 0
-    assert_same_weights(tmp_path / "late", tmp_path / "whole")
+    assert train(tmp_path / "run", *TAUGHT) == 1
+    assert "make their targets with python -m training.distill" in capsys.readouterr().err
 
 
 def test_targets_that_no_setting_uses_are_refused(

@@ -188,6 +188,71 @@ def test_a_loss_that_is_not_a_number_ends_with_a_sentence(
     assert longer("--epochs", "2", "--learning-rate", "1e-4") == 0
 
 
+def test_weights_that_are_no_numbers_are_not_saved(
+    longer: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = (tmp_path / "last.pt").read_bytes()
+    make_step = train.Run.train_step
+
+    def train_step(run: train.Run) -> None:  # the loss is that of before the step
+        make_step(run)
+        if run.step == run.total_steps:
+            next(run.network.parameters()).data.fill_(float("nan"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Run, "train_step", train_step)
+        assert longer("--epochs", "2") == 1
+    assert "lower --learning-rate" in capsys.readouterr().err
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert longer("--epochs", "2") == 0
+
+
+@pytest.mark.parametrize("change", ["fewer", "labels", "votes"])
+def test_a_run_does_not_go_on_with_other_data(
+    change: str,
+    longer: Callable[..., int],
+    tiny_data: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    faces, other = tiny_faces(64), tmp_path / "other"
+    other.mkdir()
+    if change == "fewer":
+        faces = faces[:40]
+    elif change == "labels":
+        faces.label[3] = (faces.label[3] + 1) % 7
+    else:
+        faces = LabelledFaces(faces.grey, faces.label, None)
+    write_parquet(other / "train.parquet", faces)
+    write_parquet(other / "public_test.parquet", tiny_faces(35, seed=1))
+    constant = ("--decay-epochs", "0", "--warmup-epochs", "0", "--resume", "--epochs", "2")
+    assert run_training(recipe_file, other, tmp_path, *constant) == 1
+    assert "was trained on other images, labels or votes" in capsys.readouterr().err
+    assert longer("--epochs", "2") == 0
+
+
+def test_minutes_are_those_of_broken_off_epochs_too(
+    recipe_file: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_step = train.Run.train_step
+
+    def slow_step(run: train.Run) -> None:
+        make_step(run)
+        if run.step == 2:
+            time.sleep(1.2)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Run, "train_step", slow_step)
+        assert run_training(recipe_file, tiny_data, tmp_path) == 1
+    assert run_training(recipe_file, tiny_data, tmp_path, "--resume") == 0
+    assert log_of(tmp_path)[0]["minutes"] >= 0.02
+
+
 def test_a_full_disk_ends_with_a_sentence(
     longer: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,7 +281,7 @@ def test_without_votes_only_the_fer2013_head_learns(
         write_parquet(tmp_path / f"{split}.parquet", bare)
     options = ("--weight-decay", "0", "--epochs", "1")
     assert run_training(recipe_file, tmp_path, tmp_path / "run", *options) == 0
-    assert np.isnan(log_of(tmp_path / "run")[0]["ferplus8"])
+    assert log_of(tmp_path / "run")[0]["ferplus8"] is None
     assert "holds 64 train images, not FER2013's 28,709" in capsys.readouterr().err
 
 
