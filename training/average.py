@@ -1,0 +1,83 @@
+"""Write the mean of several weights of one network, of which one was trained on from another.
+
+    python -m training.average --weights BEFORE --weights AFTER --to DIR
+
+Weights at both ends of a further training lie in one basin, and those between them are often
+better than either: what was learned last is kept, and less of what was before is forgotten
+(Wortsman et al. 2022, arXiv:2109.01903). Of networks that were trained apart the mean is worth
+nothing. Temperatures are taken out first and are 1 until `training.calibrate` has fitted them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.folder import (
+    FolderError,
+    load_network,
+    named_weights,
+    read_config,
+    read_state,
+    trainable_state,
+    write_folder,
+)
+
+
+def average(folders: list[Path], to: Path) -> dict[str, Any]:
+    """Write the weights folder `to`, with the last one's recipe; returns its config.
+
+    Raises:
+        FolderError: there are not two or more, or they are not of one network.
+    """
+    if len(folders) < 2:
+        raise FolderError("The mean takes two or more --weights.")
+    configs = [read_config(folder) for folder in folders]
+    config = configs[-1]
+    for folder, other in zip(folders, configs, strict=True):
+        for key in ("architecture", "model_args"):
+            if other[key] != config[key]:
+                raise FolderError(
+                    f"{folders[-1]} has {key} {config[key]}, {folder} {other[key]}: only weights "
+                    "of one network have a mean."
+                )
+        load_network(folder)  # refuses what its manifest does not name
+    states = [trainable_state(folder, config["architecture"]) for folder in folders]
+    stored = read_state(folders[-1])
+    mean = {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype)
+        for name, tensor in stored.items()
+    }
+    config["fer_demo"] = {
+        "format": 1,
+        "temperature": dict.fromkeys(config["fer_demo"]["temperature"], 1.0),
+        "uncertain_below": 0.5,
+        "recipe": config["fer_demo"]["recipe"] | {"mean_of": list(map(named_weights, folders))},
+    }
+    write_folder(to, config, mean)
+    return config
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.average", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--weights", type=Path, action="append", required=True)
+    parser.add_argument("--to", type=Path, required=True, help="weights folder to write")
+    given = parser.parse_args(arguments)
+    try:
+        config = average(given.weights, given.to)
+    except (FolderError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    of = ", ".join(config["fer_demo"]["recipe"]["mean_of"])
+    print(f"{given.to}: {config['architecture']}, the mean of {of}. Not calibrated yet.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
