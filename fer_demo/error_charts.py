@@ -192,6 +192,13 @@ USUAL = "photographs"
 """The kind that `training.outside` compares all others with."""
 
 
+def _right_of(kind: Json) -> str:
+    """The share of confident answers without a warning that are right, where there are labels."""
+    if kind.get("right") is None or kind["unwarned"] == 0:
+        return "–"
+    return share(kind["right"] / kind["unwarned"], 0)
+
+
 def outside(document: Json) -> tuple[str, list[Row]]:
     """What becomes of faces that the app was not made for: the finding, and a table."""
     kinds = document["kinds"]
@@ -206,9 +213,9 @@ def outside(document: Json) -> tuple[str, list[Row]]:
             # Five narrow columns: the last one matters most, and must stand on a phone.
             "Kind": f"{name} ({kind['n']})",
             "Found": share(kind["found"], 0),
-            "Named": share(kind["answered"], 0),
             "Warned": share(kind["warned"], 0),
             "Named, no warning": share(kind["unwarned"], 0),
+            "Of those right": _right_of(kind),
         }
         for name, kind in kinds.items()
     ]

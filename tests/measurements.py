@@ -38,7 +38,11 @@ def write_measurements(
         (folder / "faithfulness.json").write_text(json.dumps(_faithfulness()))
     if "outside" in parts:
         kind = {"n": 50, "found": 0.9, "answered": 0.5, "warned": 0.1, "unwarned": 0.45}
-        kinds = {"photographs": kind, "upside down": kind | {"answered": 0.2, "unwarned": 0.02}}
+        kind["right"] = 0.36
+        kinds = {
+            "photographs": kind,
+            "upside down": kind | {"answered": 0.2, "unwarned": 0.02, "right": None},
+        }
         (folder / "outside.json").write_text(json.dumps({"sha256": SHA256, "kinds": kinds}))
     if "bench" in parts:
         bench = {

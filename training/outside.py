@@ -5,8 +5,9 @@
 Each kind goes through the whole pipeline, detector and warnings included: photographs of FER2013's
 PublicTest as they are, and turned into cartoons, pencil drawings, faces with a mask or sunglasses
 and upside-down ones; faces that are drawn by code; what FER+'s annotators called no face; and cuts
-of scikit-image's textures and things. Statues and backs of heads are not measured: there are no
-pictures of them here that may be used.
+of scikit-image's textures and things. What is made of photographs keeps their labels, so that it
+can be told how often a confident answer is right. Statues and backs of heads are not measured:
+there are no pictures of them here that may be used.
 """
 
 from __future__ import annotations
@@ -160,46 +161,63 @@ def thing(generator: np.random.Generator) -> Grey:
     return np.asarray(cv2.resize(cut, (SIDE, SIDE), interpolation=method), np.uint8)
 
 
-def kinds(splits: list[LabelledFaces], images: int) -> Iterator[tuple[str, list[Grey]]]:
-    """Up to `images` pictures of each kind, (SIDE, SIDE).
+def kinds(
+    splits: list[LabelledFaces], images: int
+) -> Iterator[tuple[str, list[Grey], NDArray[np.int64] | None]]:
+    """Up to `images` pictures of each kind, (SIDE, SIDE), and `ferplus7` labels of those who have.
 
     Args:
         splits: PublicTest first; those after it only lend what is no face.
     """
     generator = np.random.default_rng(0)
     test = splits[0]
-    faces = np.flatnonzero(ferplus7_label(_votes(test)) >= 0)
+    label = ferplus7_label(_votes(test))
+    faces = np.flatnonzero(label >= 0)
     chosen = generator.choice(faces, min(images, len(faces)), replace=False)
     photographs = [photograph(crop) for crop in test.grey[chosen]]
     for name, change in MADE_OF_PHOTOGRAPHS.items():
-        yield name, [change(face) for face in photographs]
-    yield "faces drawn by code", [drawn(generator) for _ in range(images)]
+        yield name, [change(face) for face in photographs], label[chosen]
+    yield "faces drawn by code", [drawn(generator) for _ in range(images)], None
     nothing = [split.grey[_votes(split)[:, -1] >= NO_FACE_VOTES] for split in splits]
     yield (
         "no face, by its annotators",
         [photograph(crop) for crop in np.unique(np.concatenate(nothing), axis=0)[:images]],
+        None,
     )
-    yield "textures and things", [thing(generator) for _ in range(images)]
+    yield "textures and things", [thing(generator) for _ in range(images)], None
 
 
-def measure(pictures: list[Grey], detector: FaceDetector, classifier: Classifier) -> dict[str, Any]:
-    """Shares of the pictures in which a face was found, answered for, and warned of."""
-    found = answered = warned = unwarned = 0
+def measure(
+    pictures: list[Grey],
+    label: NDArray[np.int64] | None,
+    detector: FaceDetector,
+    classifier: Classifier,
+) -> dict[str, Any]:
+    """Shares of the pictures in which a face was found, answered for, and warned of.
+
+    `unwarned` is answered for and not warned of, `right` that and rightly so: None without labels.
+    """
+    found = answered = warned = unwarned = right = 0
     words: Counter[str] = Counter()
-    for picture in pictures:
+    for i, picture in enumerate(pictures):
         analysis = analyse(Photo(np.repeat(picture[..., None], 3, axis=2)), detector, classifier)
         if not len(analysis):
             continue
         first = int(np.argmax(analysis.faces.score))
         sure, warnings = not analysis.is_uncertain(first), analysis.warnings[first]
         found, answered, warned = found + 1, answered + sure, warned + bool(warnings)
-        unwarned += sure and not warnings
+        if sure and not warnings:
+            unwarned += 1
+            right += (
+                label is not None and int(analysis.predictions.probs[first].argmax()) == label[i]
+            )
         words.update(warnings)
     n = len(pictures)
     counts = {"found": found, "answered": answered, "warned": warned, "unwarned": unwarned}
     return {
         "n": n,
         **{name: round(count / max(n, 1), 5) for name, count in counts.items()},
+        "right": None if label is None else round(right / max(n, 1), 5),
         "warnings": {word: round(count / n, 5) for word, count in words.most_common()},
     }
 
@@ -220,13 +238,18 @@ def _grey(colour: Any) -> Grey:
 
 def summary(document: dict[str, Any]) -> str:
     """The table for people."""
-    lines = [f"{'percent':32}{'n':>5}{'found':>7}{'answered':>10}{'warned':>8}{'neither':>9}"]
+    titles = f"{'found':>7}{'answered':>10}{'warned':>8}{'neither':>9}{'right':>7}"
+    lines = [f"{'percent':32}{'n':>5}{titles}"]
     for name, kind in document["kinds"].items():
         shares = [100 * kind[key] for key in ("found", "answered", "warned", "unwarned")]
+        known = kind["right"] is not None and kind["unwarned"] > 0
+        right = f"{100 * kind['right'] / kind['unwarned']:.0f}" if known else "–"
         lines.append(
-            f"{name:32}{kind['n']:5}{shares[0]:7.0f}{shares[1]:10.0f}{shares[2]:8.0f}{shares[3]:9.0f}"
+            f"{name:32}{kind['n']:5}{shares[0]:7.0f}{shares[1]:10.0f}{shares[2]:8.0f}"
+            f"{shares[3]:9.0f}{right:>7}"
         )
-    return "\n".join([*lines, "neither: answered, without a warning and not as uncertain"])
+    told = "neither: answered, without a warning and not as uncertain; right: of these"
+    return "\n".join([*lines, told])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -245,8 +268,8 @@ def main(arguments: list[str] | None = None) -> int:
         detector = load_detector(settings)
         splits = [read_split(given.data, name) for name in ("public_test", "train")]
         found = {
-            name: measure(pictures, detector, classifier)
-            for name, pictures in kinds(splits, given.images)
+            name: measure(pictures, label, detector, classifier)
+            for name, pictures, label in kinds(splits, given.images)
         }
         document = {
             "weights": weights.card.name,

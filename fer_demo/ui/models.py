@@ -193,9 +193,9 @@ def _outside(model: Measured) -> None:
     title, rows = error_charts.outside(model.outside)
     st.markdown(f"#### {title}", anchors=False)
     st.caption(
-        "Percent of the pictures of each kind (how many) in which a face was found, an expression "
-        "named, or the person warned. Right or wrong does not exist here: a drawing's label says "
-        "nothing about a person. Statues and backs of heads were not measured."
+        "Percent of the pictures of each kind (how many) in which a face was found, the person "
+        "warned, or an expression named without a warning. Right is what people called the "
+        "photograph that a picture was made of. Statues and backs of heads were not measured."
     )
     table(rows)
 

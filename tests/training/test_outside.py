@@ -48,3 +48,6 @@ def test_the_command_measures_every_kind(tmp_path: Path, tiny_data: Path) -> Non
     assert set(outside.MADE_OF_PHOTOGRAPHS) < set(document["kinds"])
     for kind in document["kinds"].values():
         assert 0 <= kind["unwarned"] <= kind["answered"] <= kind["found"] <= 1
+        assert kind["right"] is None or kind["right"] <= kind["unwarned"]
+    labelled = {name for name, kind in document["kinds"].items() if kind["right"] is not None}
+    assert labelled == set(outside.MADE_OF_PHOTOGRAPHS)

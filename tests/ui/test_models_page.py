@@ -349,3 +349,4 @@ def test_what_it_was_not_made_for_is_told_beside_the_usual(model: Measured) -> N
         "45\N{NO-BREAK SPACE}%",
         "2\N{NO-BREAK SPACE}%",
     ]
+    assert [row["Of those right"] for row in rows] == ["80\N{NO-BREAK SPACE}%", "–"]
