@@ -226,6 +226,9 @@ def _origin(config: Json) -> str:
         )
     if began_from := recipe.get("began_from"):
         sentences.append(f"Its training began with other weights (name, sha256): `{began_from}`.")
+    if parts := recipe.get("mean_of"):
+        named = ", ".join(f"`{name}`" for name in parts)
+        sentences.append(f"It is the mean of other weights (name, sha256): {named}.")
     return "".join(f"\n{sentence}\n" for sentence in sentences)
 
 

@@ -14,6 +14,7 @@ from fer_demo.settings import Settings
 from fer_demo.weights import BUNDLED, model_names
 from tests.conftest import ROOT, require
 from training import evaluate
+from training.model_card import model_card
 
 SETTINGS = Settings(hub_repos=())
 
@@ -76,3 +77,16 @@ def test_the_readme_gives_the_figures_that_ship(name: str) -> None:
         calibration = config["fer_demo"]["calibration"]
     wanted += [calibration["ferplus7"]["ece"], *calibration["ferplus7"]["ece_interval"]]
     assert told == [f"{100 * figure:.1f}" for figure in wanted]
+
+
+@pytest.mark.parametrize("name", model_names(SETTINGS))
+def test_the_model_card_names_every_other_network_that_went_into_the_weights(name: str) -> None:
+    config = json.loads((BUNDLED / name / "config.json").read_text())
+    document = json.loads((BUNDLED / name / "evaluation.json").read_text())
+    card = model_card(name, f"someone/{name}", config, document)
+    origin = card.partition("## Training\n")[0]
+    recipe = config["fer_demo"]["recipe"]
+    others = [*recipe["teachers"], *recipe.get("mean_of", ()), recipe["began_from"]]
+    assert len(set(others)) >= 3
+    for other in others:
+        assert f"`{other}`" in origin
