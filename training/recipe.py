@@ -125,11 +125,19 @@ _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
         "in [0, 1]",
     ),
     (
-        ("decay_epochs", "warmup_epochs", "weight_decay", "head_scale", "ferplus_weight"),
+        (
+            "decay_epochs",
+            "warmup_epochs",
+            "weight_decay",
+            "head_scale",
+            "ferplus_weight",
+            "rotation",
+            "shift",
+            "contrast",
+        ),
         lambda x: x >= 0,
         "at least 0",
     ),
-    (("rotation", "shift", "contrast"), lambda x: x >= 0, "at least 0"),
 )
 """Settings, what holds of each, and the words for it; NaN holds nowhere."""
 

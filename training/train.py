@@ -65,12 +65,12 @@ def fit(run: Run, stop: Stop) -> None:
         if reports or stops:
             loss = run.mean_loss()
             if not math.isfinite(loss):
-                raise _diverged(run, loss)
+                raise _diverged(run, f"The loss became {loss}")
             rate = (run.step - first) * recipe.batch_size / (time.monotonic() - began)
             lr = run.optimizer.param_groups[0]["lr"]
             bar.set_postfix(loss=f"{loss:.4f}", lr=f"{lr:.1e}", images_s=f"{rate:.0f}")
         if (index == 0 or stops) and not run.is_finite():
-            raise _diverged(run, math.nan)
+            raise _diverged(run, "A weight became no number")
         if index == 0:
             validated, now = run.validate(), time.monotonic()
             run.seconds, counted = run.seconds + now - counted, now
@@ -102,8 +102,8 @@ def fit(run: Run, stop: Stop) -> None:
             )
 
 
-def _diverged(run: Run, loss: float) -> Diverged:
-    happened = f"The loss became {loss} near step {run.step}."
+def _diverged(run: Run, what: str) -> Diverged:
+    happened = f"{what} near step {run.step}."
     if (run.out / "last.pt").is_file():
         return Diverged(
             happened,
