@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS7_HEAD
-from training.data import DataError, LabelledFaces, read_split, split_name
+from training.data import DataError, LabelledFaces, read_split, split_name, tell_cautions
 from training.duplicates import duplicate_groups, fit_for_selection
 from training.folder import FolderError, fold_temperature, read_config, read_state, write_folder
 from training.metrics import (
@@ -268,8 +268,7 @@ def read_data(data: Path, seen_in: Path | None) -> tuple[LabelledFaces, Labelled
         raise DataError(f"{data} is PrivateTest: it is held out, and nothing is calibrated on it.")
     beside = data.parent if data.suffix == ".parquet" else data
     faces, train = read_split(data, "public_test"), read_split(seen_in or beside, "train")
-    for caution in filter(None, (faces.caution, train.caution)):
-        print(caution, file=sys.stderr)
+    tell_cautions(faces, train)
     return faces, train
 
 

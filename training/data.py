@@ -7,10 +7,13 @@ pictures, `train/<emotion>/*` and `test/` or `validation/`. The last carry no vo
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -77,6 +80,21 @@ class LabelledFaces:
         """The rows at `index`, in that order."""
         votes = None if self.votes is None else self.votes[index]
         return replace(self, grey=self.grey[index], label=self.label[index], votes=votes)
+
+
+def fingerprint(*arrays: NDArray[Any] | None) -> str:
+    """sha256 of arrays, by which records know them again; None adds nothing."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(b"" if array is None else array.tobytes())
+    return digest.hexdigest()
+
+
+def tell_cautions(*sets: LabelledFaces) -> None:
+    """Write to stderr what figures from these sets are not."""
+    for faces in sets:
+        if faces.caution:
+            print(faces.caution, file=sys.stderr)
 
 
 def read_split(data: Path, split: str, labels: Mapping[str, str] | None = None) -> LabelledFaces:

@@ -12,7 +12,6 @@ follows from the weights and is not committed.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from fer_demo.errors import FerDemoError
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
-from training.data import DataError, LabelledFaces, read_split
+from training.data import DataError, LabelledFaces, fingerprint, read_split, tell_cautions
 from training.folder import FolderError, named_weights
 from training.predict import Model, Network
 
@@ -49,7 +48,7 @@ def teach(folders: list[Path], faces: LabelledFaces) -> Targets:
     heads = [FER2013_HEAD, FERPLUS_HEAD]
     model = Model("teachers", [Network(folder) for folder in folders])
     logits = np.concatenate(model.logits(faces.grey, heads, flip=True), axis=1)
-    return Targets(logits, _fingerprint(faces), tuple(map(named_weights, folders)))
+    return Targets(logits, fingerprint(faces.grey), tuple(map(named_weights, folders)))
 
 
 def write_targets(targets: Targets, path: Path) -> None:
@@ -81,16 +80,13 @@ def read_targets(path: Path, faces: LabelledFaces) -> Targets:
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} holds no teachers' targets: {error}.") from None
-    if targets.pixels != _fingerprint(faces) or targets.logits.shape != (len(faces), NUM_LOGITS):
+    same = targets.pixels == fingerprint(faces.grey)
+    if not same or targets.logits.shape != (len(faces), NUM_LOGITS):
         raise DataError(
             f"{path} was made of other pictures than these {len(faces):,}: make it anew with "
             "python -m training.distill."
         )
     return targets
-
-
-def _fingerprint(faces: LabelledFaces) -> str:
-    return hashlib.sha256(faces.grey.tobytes()).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -103,8 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         faces = read_split(given.data, "train")
-        if faces.caution:
-            print(faces.caution, file=sys.stderr)
+        tell_cautions(faces)
         targets = teach(given.weights, faces)
         write_targets(targets, given.out)
     except (DataError, FolderError, FerDemoError, OSError) as error:

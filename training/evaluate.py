@@ -36,7 +36,7 @@ from fer_demo.types import (
     FERPLUS_HEAD,
 )
 from training.corruptions import CORRUPTIONS, corrupt
-from training.data import SPLITS, DataError, LabelledFaces, read_split, split_name
+from training.data import SPLITS, DataError, LabelledFaces, read_split, split_name, tell_cautions
 from training.duplicates import duplicate_groups, seen_in
 from training.errors import write_sheets
 from training.folder import FolderError, weights_sha256
@@ -205,13 +205,11 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
     faces = read_split(given.data, given.split, parse_labels(given.labels))
     if not len(faces):
         raise DataError(f"No picture of {given.data} is left: --labels skips them all.")
-    if faces.caution:
-        print(faces.caution, file=sys.stderr)
+    tell_cautions(faces)
     unseen = None
     if given.seen_in is not None:
         train = read_split(given.seen_in, "train")
-        if train.caution:
-            print(train.caution, file=sys.stderr)
+        tell_cautions(train)
         unseen = ~seen_in(faces.grey, train.grey)
     networks = {folder.resolve().name: Network(folder) for folder in given.weights}
     if len(networks) < len(given.weights):

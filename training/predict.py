@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from fer_demo.crops import network_input
 from fer_demo.ensemble import read_joint, together
 from fer_demo.types import FER2013_HEAD
+from training.data import fingerprint
 from training.folder import load_network, weights_sha256
 
 
@@ -59,7 +59,7 @@ class Network:
 
     def logits(self, grey: NDArray[np.uint8], *, flip: bool) -> NDArray[np.float32]:
         """(N, 15) of crops (N, 48, 48) uint8, kept: alone and with others it is asked the same."""
-        asked = hashlib.sha256(grey.tobytes()).hexdigest(), flip
+        asked = fingerprint(grey), flip
         if asked not in self._known:
             crops = torch.from_numpy(grey).to(self._device)
             logits = predict_logits(self._network, crops, self._size, flip=flip)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD
 from training.augment import augment
 from training.curves import draw_curves
-from training.data import LabelledFaces
+from training.data import LabelledFaces, fingerprint
 from training.depthwise import use_float32_gradients
 from training.distill import Targets
 from training.folder import named_weights, read_config, trainable_state
@@ -60,13 +59,6 @@ def recipe_of(state: dict[str, Any]) -> Recipe:
     return Recipe(**state["recipe"])
 
 
-def fingerprint(faces: LabelledFaces) -> str:
-    """sha256 of the pictures, labels and votes: a run goes on only with those that it began on."""
-    digest = hashlib.sha256(faces.grey.tobytes() + faces.label.tobytes())
-    digest.update(b"" if faces.votes is None else faces.votes.tobytes())
-    return digest.hexdigest()
-
-
 class Run:
     """One training run: its data, network, optimizer and place in the schedule."""
 
@@ -93,7 +85,8 @@ class Run:
         self.history: list[dict[str, float | None]] = []
         self.seconds = 0.0
         """Of training and validation, those of epochs that were broken off too."""
-        self.data = fingerprint(train)
+        self.data = fingerprint(train.grey, train.label, train.votes)
+        """A run goes on only with the data that it began on."""
         device = self.accelerator.device
         torch.manual_seed(recipe.seed)
         pretrained = recipe.init == "imagenet" and not resumes

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from training.data import DataError, read_train_and_valid
+from training.data import DataError, read_train_and_valid, tell_cautions
 from training.distill import read_targets
 from training.folder import FolderError
 from training.recipe import (
@@ -184,9 +184,8 @@ def main(arguments: list[str] | None = None) -> int:
             weights=given.weights,
             resumes=given.resume,
         )
-        for caution in filter(None, (train.caution, valid.caution)):
-            if run.accelerator.is_main_process:
-                print(caution, file=sys.stderr)
+        if run.accelerator.is_main_process:
+            tell_cautions(train, valid)
         if given.resume:
             run.load(resume_point(run))
         elif (given.out / "last.pt").exists():
