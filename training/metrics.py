@@ -78,9 +78,14 @@ def classification(logits: Floats, label: Labels, names: tuple[str, ...]) -> dic
     }
 
 
+def nll_each(logits: Floats, label: Labels) -> Floats:
+    """(N,) negative log-likelihood of each label, nats."""
+    return np.asarray(-log_softmax(logits, axis=1)[np.arange(len(label)), label])
+
+
 def nll(logits: Floats, label: Labels) -> float:
     """Mean negative log-likelihood of the labels, nats."""
-    return float(-log_softmax(logits, axis=1)[np.arange(len(label)), label].mean())
+    return float(nll_each(logits, label).mean())
 
 
 def ece(logits: Floats, label: Labels) -> float:

@@ -25,14 +25,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS_HEAD
-from training.data import DataError, LabelledFaces, read_train_and_valid
+from training.data import DataError, LabelledFaces, read_train_and_valid, tell_cautions
 from training.distill import Targets, read_targets
 from training.duplicates import duplicate_groups, fit_for_selection
 from training.folder import FolderError
-from training.metrics import bootstrap, cross_fitted, folds_of
+from training.metrics import Floats, bootstrap, cross_fitted, folds_of, nll, nll_each
 from training.predict import predict_logits
 from training.recipe import (
     Recipe,
@@ -55,7 +54,7 @@ class Outcome:
 
     settings: dict[str, Any]
     row: dict[str, Any]
-    nll: dict[str, NDArray[np.float64]]
+    nll: dict[str, Floats]
     """Per image, by head; the same images in the same order at every point."""
 
 
@@ -120,21 +119,26 @@ def run_of(
     return run
 
 
-def outcome(run: Run, settings: dict[str, Any], valid: LabelledFaces) -> Outcome:
-    """What a finished run reaches on the selection split, by each head that learned something."""
+def outcome(
+    run: Run, settings: dict[str, Any], valid: LabelledFaces, fold: NDArray[np.int64]
+) -> Outcome:
+    """What a finished run reaches on the selection split, by each head that learned something.
+
+    Args:
+        fold: (N,) of the selection split, for temperatures that are cross-fitted.
+    """
     with run.accelerator.autocast():
         logits = predict_logits(run.ema.module, run.valid_grey, run.recipe.input_size).cpu().numpy()
     labels = {"fer2013": valid.label}
     learned = run.recipe.ferplus_weight > 0 or run.recipe.teacher_weight > 0
     if valid.votes is not None and learned:
         labels["ferplus8"] = ferplus8_label(valid.votes)
-    fold = folds_of(duplicate_groups(valid.grey))
     row: dict[str, Any] = {}
-    nll = {}
+    each: dict[str, Floats] = {}
     for (head, label), rows in zip(labels.items(), (FER2013_HEAD, FERPLUS_HEAD), strict=False):
         kept = label >= 0
         x, y = logits[kept][:, rows], label[kept]
-        nll[head] = _nll(cross_fitted(x, y, fold[kept]), y)
+        each[head] = nll_each(cross_fitted(x, y, fold[kept]).astype(np.float64), y)
         right = x.argmax(1) == y
         disgust = y == EXPRESSIONS.index("disgust")
         row[head] = {
@@ -142,16 +146,11 @@ def outcome(run: Run, settings: dict[str, Any], valid: LabelledFaces) -> Outcome
             "accuracy": round(float(right.mean()), 5),
             "standard_error": round(float(right.std() / np.sqrt(len(y))), 5),
             "disgust_recall": round(float(right[disgust].mean()), 5) if disgust.any() else None,
-            "nll": round(float(nll[head].mean()), 5),
-            "nll_uncalibrated": round(float(_nll(x, y).mean()), 5),
+            "nll": round(float(each[head].mean()), 5),
+            "nll_uncalibrated": round(nll(x.astype(np.float64), y), 5),
         }
     row["minutes"] = run.history[-1]["minutes"]
-    return Outcome(settings, row, nll)
-
-
-def _nll(logits: NDArray[np.float32], label: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N,) nats."""
-    return -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(label)), label]
+    return Outcome(settings, row, each)
 
 
 def compare(outcomes: list[Outcome]) -> list[dict[str, Any]]:
@@ -210,9 +209,9 @@ def sweep(given: argparse.Namespace, stop: Stop) -> tuple[list[Outcome], list[di
     refuse_unused(list(recipes.values()), given.targets, given.weights)
     train, valid = read_train_and_valid(given.data)
     valid = fit_for_selection(valid, train)
-    for caution in filter(None, (train.caution, valid.caution)):
-        print(caution, file=sys.stderr)
+    tell_cautions(train, valid)
     targets = None if given.targets is None else read_targets(given.targets, train)
+    fold = folds_of(duplicate_groups(valid.grey))
     outcomes, diverged = [], []
     for name, recipe in recipes.items():
         run = run_of(recipe, train, valid, given.out / name, targets=targets, weights=given.weights)
@@ -222,7 +221,7 @@ def sweep(given: argparse.Namespace, stop: Stop) -> tuple[list[Outcome], list[di
             print(f"{name}: {error.happened}", file=sys.stderr)
             diverged.append(points[name])
         else:
-            outcomes.append(outcome(run, points[name], valid))
+            outcomes.append(outcome(run, points[name], valid, fold))
     if not outcomes:
         raise Diverged("No point of the grid finished.")
     return outcomes, diverged
