@@ -19,7 +19,7 @@ import torch
 
 from training.folder import (
     FolderError,
-    load_network,
+    check_manifest,
     named_weights,
     read_config,
     read_state,
@@ -45,7 +45,7 @@ def average(folders: list[Path], to: Path) -> dict[str, Any]:
                     f"{folders[-1]} has {key} {config[key]}, {folder} {other[key]}: only weights "
                     "of one network have a mean."
                 )
-        load_network(folder)  # refuses what its manifest does not name
+        check_manifest(folder)
     states = [trainable_state(folder, config["architecture"]) for folder in folders]
     stored = read_state(folders[-1])
     mean = {

@@ -171,13 +171,12 @@ def weights_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The folder's network in evaluation mode, as anyone's timm loads it, and its config.
+def check_manifest(path: Path) -> None:
+    """Hold the files of a weights folder against its manifest.
 
     Raises:
-        FolderError: the folder is not one of ours, or its files do not match its manifest.
+        FolderError: they do not match it, or there is none.
     """
-    config = read_config(path)
     try:
         manifest = json.loads((path / "manifest.json").read_text())["files"]
         for name, entry in manifest.items():
@@ -187,6 +186,16 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         if isinstance(error, FolderError):
             raise
         raise FolderError(f"{path} has no usable manifest.json: {error!r}.") from None
+
+
+def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The folder's network in evaluation mode, as anyone's timm loads it, and its config.
+
+    Raises:
+        FolderError: the folder is not one of ours, or its files do not match its manifest.
+    """
+    config = read_config(path)
+    check_manifest(path)
     network = timm.create_model(f"local-dir:{path.resolve()}", pretrained=True)
     return network.eval().to(memory_format=torch.channels_last), config
 
