@@ -210,7 +210,7 @@ def outside(document: Json) -> tuple[str, list[Row]]:
     )
     table: list[Row] = [
         {
-            # Five narrow columns: the last one matters most, and must stand on a phone.
+            # Five narrow columns: the last two matter most, and must stand on a phone.
             "Kind": f"{name} ({kind['n']})",
             "Found": share(kind["found"], 0),
             "Warned": share(kind["warned"], 0),
