@@ -6,6 +6,7 @@ Used by training and app alike, so that what a network is asked is what it was t
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -117,6 +118,12 @@ def framing(box: NDArray[np.float64], landmarks: NDArray[np.float64]) -> NDArray
     side = float(np.clip(_SIDE_TERMS @ even, 0.75, 1.4)) * height
     offset = offset.clip(-0.25 * height, 0.25 * height)
     return _square(centre + upright.T @ offset, side, angle)
+
+
+def crop_points(photo_points: NDArray[Any], to_photo: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(P, 2) photo pixels to the crop's [0, 1] x [0, 1], by the inverse of one (2, 3) map."""
+    offset = (photo_points - to_photo[:, 2]).T
+    return np.asarray(np.linalg.solve(to_photo[:, :2], offset).T, np.float64)
 
 
 def eye_tilt(landmarks: NDArray[np.float64]) -> float:

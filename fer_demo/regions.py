@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_demo.crops import crop_points
 from fer_demo.saliency import Maps, enlarged
 from fer_demo.types import GREY_SIDE, Crops, Faces
 
@@ -57,12 +57,6 @@ def region_shares(values: Maps, faces: Faces, crops: Crops) -> tuple[RegionShare
             )
         )
     return tuple(shares)
-
-
-def crop_points(photo_points: NDArray[Any], to_photo: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(P, 2) photo pixels to the crop's [0, 1] x [0, 1], by the inverse of one (2, 3) map."""
-    offset = (photo_points - to_photo[:, 2]).T
-    return np.asarray(np.linalg.solve(to_photo[:, :2], offset).T, np.float64)
 
 
 def region_of_pixels(landmarks: NDArray[np.float64], side: int = GREY_SIDE) -> NDArray[np.int64]:

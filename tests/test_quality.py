@@ -66,6 +66,28 @@ def test_a_face_that_the_detector_doubts_is_named() -> None:
     assert warnings_of(astronaut(), landmarks=None, score=0.7) == ()
 
 
+@pytest.mark.parametrize("tone", [20, 120, 240])
+def test_a_covered_mouth_is_named(tone: int) -> None:
+    rgb = astronaut()
+    mask = np.array([[190, 130], [224, 122], [258, 130], [255, 170], [224, 190], [193, 170]])
+    cv2.fillPoly(rgb, [mask.astype(np.int32)], (tone,) * 3, cv2.LINE_AA)
+    assert warnings_of(rgb) == ("unclear mouth",)
+    # Where the mouth is, is not known.
+    assert warnings_of(rgb, landmarks=None) == ()
+
+
+def test_a_blurred_mouth_is_not_said_to_be_covered() -> None:
+    assert warnings_of(cv2.GaussianBlur(astronaut(), (0, 0), 8)) == ("blurred",)
+
+
+@pytest.mark.parametrize("degrees", [-40, 0, 40])
+def test_the_mouth_of_a_tilted_face_is_seen(degrees: int) -> None:
+    turn = cv2.getRotationMatrix2D((224, 128), degrees, 1.0)
+    rgb = cv2.warpAffine(astronaut(), turn, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+    landmarks = cv2.transform(FRONTAL, turn)
+    assert warnings_of(rgb, landmarks=landmarks) == ()
+
+
 def test_a_face_that_a_person_marked_is_named() -> None:
     unknown = np.full((1, 5, 2), np.nan, np.float32)
     assert warnings_of(astronaut(), landmarks=unknown, score=1.0) == ("not detected",)

@@ -52,6 +52,8 @@ WARNING_HELP = {
     "turned away": "The face is not seen from the front.",
     "unclear face": "The detector is less sure of this face than of 99 in 100 test faces. A mask, "
     "dark glasses, a drawing or a statue can be the reason.",
+    "unclear mouth": "Nothing like lips or teeth stands out where the mouth should be. A mask or a "
+    "hand can be the reason: the answer then rests on eyes and brows.",
     "not detected": "No detector found this face. If there is none, the answer means nothing.",
     "may be a drawing": "The face has wide areas without any shading, as drawings have. The "
     "network knows photographs only.",
