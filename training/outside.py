@@ -76,14 +76,14 @@ def posterised(face: Grey) -> Grey:
     return np.asarray(np.where(outline == 0, 0, smooth // 64 * 64 + 32), np.uint8)
 
 
-def masked(face: Grey) -> Grey:
-    """A surgical mask over nose and mouth."""
+def masked(face: Grey, cloth: int = 200, pleats: int = 175) -> Grey:
+    """A surgical mask over nose and mouth, of these grey levels."""
     out = face.copy()
     outline = [(0.12, 0.52), (0.49, 0.47), (0.86, 0.52), (0.84, 0.8), (0.5, 0.99), (0.14, 0.8)]
-    cv2.fillPoly(out, [(np.array(outline) * SIDE).astype(np.int32)], 200, cv2.LINE_AA)
+    cv2.fillPoly(out, [(np.array(outline) * SIDE).astype(np.int32)], cloth, cv2.LINE_AA)
     for height in (0.62, 0.72, 0.82):
         ends = (int(0.2 * SIDE), int(height * SIDE)), (int(0.78 * SIDE), int(height * SIDE))
-        cv2.line(out, *ends, 175, 2, cv2.LINE_AA)
+        cv2.line(out, *ends, pleats, 2, cv2.LINE_AA)
     return out
 
 
@@ -108,6 +108,7 @@ MADE_OF_PHOTOGRAPHS: dict[str, Callable[[Grey], Grey]] = {
     "pencil drawings of photographs": pencil,
     "photographs as a comic": posterised,
     "with a mask": masked,
+    "with a dark mask": lambda face: masked(face, 40, 30),
     "with sunglasses": sunglasses,
     "upside down": upside_down,
 }
