@@ -126,6 +126,21 @@ def crop_points(photo_points: NDArray[Any], to_photo: NDArray[np.float64]) -> ND
     return np.asarray(np.linalg.solve(to_photo[:, :2], offset).T, np.float64)
 
 
+def face_axes(
+    landmarks: NDArray[np.float64],
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """A face's size and its directions along the eyes and down from them, of (5, 2) landmarks.
+
+    A turned face brings its eyes together, a lowered one its eyes and mouth: the size is the larger
+    of these two distances.
+    """
+    left, right, _, left_mouth, right_mouth = landmarks
+    eye_distance = float(np.linalg.norm(right - left))
+    to_mouth = float(np.linalg.norm((left_mouth + right_mouth) / 2 - (left + right) / 2))
+    across = (right - left) / max(eye_distance, 1e-6)
+    return max(eye_distance, to_mouth, 1e-6), across, np.array([-across[1], across[0]])
+
+
 def eye_tilt(landmarks: NDArray[np.float64]) -> float:
     """Angle of the line through the eyes of (5, 2) landmarks, radians, positive clockwise."""
     across = landmarks[1] - landmarks[0]

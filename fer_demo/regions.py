@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_demo.crops import crop_points
+from fer_demo.crops import crop_points, face_axes
 from fer_demo.saliency import Maps, enlarged
 from fer_demo.types import GREY_SIDE, Crops, Faces
 
@@ -74,10 +74,7 @@ def region_of_pixels(landmarks: NDArray[np.float64], side: int = GREY_SIDE) -> N
     left, right, nose, left_mouth, right_mouth = landmarks
     eyes, mouth = (left + right) / 2, (left_mouth + right_mouth) / 2
     eye_distance = float(np.linalg.norm(right - left))
-    # A turned face brings its eyes together, a lowered one its eyes and mouth: take the larger.
-    unit = max(eye_distance, float(np.linalg.norm(mouth - eyes)), 1e-6)
-    across = (right - left) / max(eye_distance, 1e-6)
-    down = np.array([-across[1], across[0]])
+    unit, across, down = face_axes(landmarks)
     at = (np.arange(side) + 0.5) / side
     pixels = np.stack(np.meshgrid(at, at), axis=-1)  # (side, side, 2), x then y
 
