@@ -12,6 +12,9 @@ from fer_demo.errors import ModelUnavailable
 
 ROOT = Path(__file__).parent.parent
 
+YUNET = "hub/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+"""The detector's file below the folder of the shared data."""
+
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:  # another computes beside it; torch reads this at import
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -55,30 +58,32 @@ def require(condition: object, reason: str) -> None:
         pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder with FER2013, photographs and the Hub mirror."""
-    path = Path(os.environ.get("FER_TEST_SHARED", ROOT.parent / "shared"))
-    require(path.is_dir(), f"the shared test data is absent ({path}; FER_TEST_SHARED names it)")
+SHARED = Path(os.environ.get("FER_TEST_SHARED", ROOT.parent / "shared"))
+"""The folder with FER2013, photographs and the detector's file."""
+
+
+def _shared(part: str) -> Path:
+    path = SHARED / part
+    require(path.exists(), f"shared test data is absent ({path}; FER_TEST_SHARED names its folder)")
     return path
 
 
 @pytest.fixture(scope="session")
-def photos(shared: Path) -> Path:
+def photos() -> Path:
     """obama.jpg and obama2.jpg (one face each), two_people.jpg."""
-    return shared / "photos"
+    return _shared("photos")
 
 
 @pytest.fixture(scope="session")
-def fer2013(shared: Path) -> Path:
+def fer2013() -> Path:
     """FER2013 with FER+ votes as parquet shards."""
-    return shared / "data" / "fer2013"
+    return _shared("data/fer2013")
 
 
 @pytest.fixture(scope="session")
-def yunet_file(shared: Path) -> Path:
-    """The detector's file in the Hub mirror."""
-    return shared / "hub/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+def yunet_file() -> Path:
+    """The detector's file, in a folder that mirrors the Hub."""
+    return _shared(YUNET)
 
 
 @pytest.fixture

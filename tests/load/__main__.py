@@ -21,12 +21,10 @@ from typing import Any
 
 import psutil
 
-from tests.conftest import ROOT
+from tests.conftest import SHARED, YUNET
 from tests.load import live, photo
 from tests.load.bars import Bar
 from tests.load.server import serve
-
-YUNET = "hub/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 
 CORES = 2
 """That the server gets, as on the free hardware; its visitors have all."""
@@ -43,15 +41,15 @@ class Part:
 
 
 PARTS = {
-    "C1": Part(photo.c1, smoke=(4, 0.2), short=(20, 4), full=(20, 15)),
-    "C3": Part(photo.c3, smoke=(6, 2, 0), short=(480,), full=(1000,)),
-    "P1": Part(photo.p1, smoke=(3, 2), short=(10, 5), full=(10, 50)),
-    "U10": Part(photo.u10, smoke=(), short=(), full=()),
+    "visitors": Part(photo.steady_visitors, smoke=(4, 0.2), short=(20, 4), full=(20, 15)),
+    "tabs": Part(photo.closed_tabs, smoke=(6, 2, 0), short=(480,), full=(1000,)),
+    "ownership": Part(photo.ownership, smoke=(3, 2), short=(10, 5), full=(10, 50)),
+    "crowd": Part(photo.crowd_of_200, smoke=(), short=(), full=()),
     "busy": Part(photo.busy, smoke=(30,), short=(30,), full=(40,)),
-    "L1": Part(live.l1, smoke=(), short=(), full=()),
-    "L2": Part(live.l2, smoke=(2, 0), short=(20,), full=(200,)),
-    "L3": Part(live.l3, smoke=(0.3, 5), short=(4,), full=(60,)),
-    "L4": Part(live.l4, smoke=(), short=(), full=()),
+    "places": Part(live.one_too_many, smoke=(), short=(), full=()),
+    "restarts": Part(live.restarts, smoke=(2, 0), short=(20,), full=(200,)),
+    "long": Part(live.long_stream, smoke=(0.3, 5), short=(4,), full=(60,)),
+    "shutdown": Part(live.shutdown, smoke=(), short=(), full=()),
     "two": Part(live.two, smoke=(12,), short=(30,), full=(30,)),
 }
 
@@ -64,6 +62,8 @@ def main() -> int:
         size.add_argument(f"--{name}", dest="size", action="store_const", const=name)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     given = parser.parse_args()
+    if not (SHARED / YUNET).is_file():
+        parser.error(f"{SHARED / YUNET} is absent; FER_TEST_SHARED names the folder it is in.")
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     print(f"{cores} cores, load before: {load:.1f}", flush=True)
     passed = True
@@ -80,10 +80,9 @@ def main() -> int:
 
 def measure(name: str, sizes: tuple[float, ...]) -> list[Bar]:
     """One part on a server of its own; what breaks it is a bar that is not reached."""
-    yunet = Path(os.environ.get("FER_TEST_SHARED", ROOT.parent / "shared")) / YUNET
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
-        with serve(Path(folder), yunet, FER_ICE_SERVERS="[]", FER_THREADS=str(CORES)) as (
+        with serve(Path(folder), SHARED / YUNET, FER_ICE_SERVERS="[]", FER_THREADS=str(CORES)) as (
             url,
             process,
         ):

@@ -1,4 +1,4 @@
-"""P1: users with watermarked photos at the same time; nobody may see a pixel of somebody else's.
+"""Users with watermarked photos at the same time; nobody may see a pixel of somebody else's.
 
 Each user's photos hold areas of one colour that no other photo and no part of the page has. Those
 areas are searched for in every picture of the page, in every download, and in all text.

@@ -1,4 +1,4 @@
-"""L1 to L4 and two streams at once: visitors of the Live page, who speak WebRTC too."""
+"""Visitors of the Live page, who speak WebRTC too."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def one_cycle(url: str, politely: bool) -> None:
         await visitor.leave(politely)
 
 
-async def l1(url: str, _: psutil.Process, places: int = 2) -> list[Bar]:
+async def one_too_many(url: str, _: psutil.Process, places: int = 2) -> list[Bar]:
     """One stream more than there are places; then a tab is killed, and it tries again."""
     async with AsyncExitStack() as stack:
         killed = await Visitor(url, page="live").__aenter__()
@@ -63,12 +63,14 @@ async def l1(url: str, _: psutil.Process, places: int = 2) -> list[Bar]:
             await late.until(lambda: late.peer is None or late.says("**Live:**"), 60)
         free = time.monotonic() - start
     return [
-        Bar("L1 the next is told in 1 s", f"{told:.2f} s", told <= 1),
-        Bar("L1 a killed tab frees its place in 10 s", f"{free:.1f} s", free <= 10),
+        Bar("places: the next is told in 1 s", f"{told:.2f} s", told <= 1),
+        Bar("places: a killed tab frees its place in 10 s", f"{free:.1f} s", free <= 10),
     ]
 
 
-async def l2(url: str, process: psutil.Process, cycles: int, settle: float = 150.0) -> list[Bar]:
+async def restarts(
+    url: str, process: psutil.Process, cycles: int, settle: float = 150.0
+) -> list[Bar]:
     """So many starts and stops, every other one by killing the tab.
 
     Args:
@@ -82,18 +84,18 @@ async def l2(url: str, process: psutil.Process, cycles: int, settle: float = 150
         try:
             await one_cycle(url, politely=number % 2 == 0)
         except FAILURES as error:
-            print(f"L2 failure: {error!r}")
+            print(f"restarts failure: {error!r}")
             failures += 1
     await asyncio.sleep(settle)
     more, grown = process.num_threads() - threads, memory(process) - before
     return [
-        Bar("L2 failures: 0", f"{failures} of {cycles} starts", not failures),
-        Bar("L2 threads: ± 2", f"{threads} before, {more:+d} after", abs(more) <= 2),
-        Bar("L2 memory: +50 MB", f"{before:.0f} MB before, {grown:+.0f} after", grown <= 50),
+        Bar("restarts failures: 0", f"{failures} of {cycles} starts", not failures),
+        Bar("restarts threads: ± 2", f"{threads} before, {more:+d} after", abs(more) <= 2),
+        Bar("restarts memory: +50 MB", f"{before:.0f} MB before, {grown:+.0f} after", grown <= 50),
     ]
 
 
-async def l4(url: str, process: psutil.Process) -> list[Bar]:
+async def shutdown(url: str, process: psutil.Process) -> list[Bar]:
     """SIGTERM in the middle of a stream."""
     visitor = await Visitor(url, page="live").__aenter__()
     await visitor.start(Film(1))
@@ -103,10 +105,12 @@ async def l4(url: str, process: psutil.Process) -> list[Bar]:
     await asyncio.to_thread(process.wait, 60)
     took = time.monotonic() - start
     await visitor.leave(politely=False)
-    return [Bar("L4 ends in 5 s", f"{took:.1f} s", took <= 5)]
+    return [Bar("shutdown: ends in 5 s", f"{took:.1f} s", took <= 5)]
 
 
-async def l3(url: str, process: psutil.Process, minutes: float, warm_up: float = 60.0) -> list[Bar]:
+async def long_stream(
+    url: str, process: psutil.Process, minutes: float, warm_up: float = 60.0
+) -> list[Bar]:
     """One stream, started again where it ends by itself.
 
     Args:
@@ -131,8 +135,8 @@ async def l3(url: str, process: psutil.Process, minutes: float, warm_up: float =
     p95 = float(np.percentile(delays, 95))
     return [
         # In less than an hour 5 MB an hour are too little to be told from noise.
-        Bar("L3 memory: +5 MB in an hour", f"{grown:+.1f} MB in {minutes:g} minutes", grown <= 5),
-        Bar("L3 p95 delay: 300 ms", f"{p95:.0f} ms", p95 <= 300),
+        Bar("long memory: +5 MB in an hour", f"{grown:+.1f} MB in {minutes:g} minutes", grown <= 5),
+        Bar("long p95 delay: 300 ms", f"{p95:.0f} ms", p95 <= 300),
     ]
 
 

@@ -1,4 +1,4 @@
-"""C1, C3, P1, U10 and a full house: visitors of the Photo page, who speak Streamlit's protocol."""
+"""Visitors of the Photo page, who speak Streamlit's protocol."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def phone_photo(seed: int) -> bytes:
     return encode(rgb, "JPEG", quality=85)
 
 
-async def c1(url: str, process: psutil.Process, sessions: int, minutes: float) -> list[Bar]:
+async def steady_visitors(
+    url: str, process: psutil.Process, sessions: int, minutes: float
+) -> list[Bar]:
     """So many sessions, a photo each half minute."""
     photos = [phone_photo(seed) for seed in range(8)]
     waits: list[float] = []
@@ -71,14 +73,14 @@ async def c1(url: str, process: psutil.Process, sessions: int, minutes: float) -
             group.create_task(visit(place))
     watching.cancel()
     for failure in failures[:3]:
-        print(f"C1 failure: {failure}")
+        print(f"visitors failure: {failure}")
     p50, p95, p99 = np.percentile(waits, (50, 95, 99))
     quarters = ", ".join(f"{part[-1]:.0f}" for part in np.array_split(samples, 4))
     return [
-        Bar("C1 failures: 0", f"{len(failures)} of {len(waits)} photos", not failures),
-        Bar("C1 p95: 5 s", f"p50 {p50:.2f}, p95 {p95:.2f}, p99 {p99:.2f} s", p95 <= 5),
+        Bar("visitors failures: 0", f"{len(failures)} of {len(waits)} photos", not failures),
+        Bar("visitors p95: 5 s", f"p50 {p50:.2f}, p95 {p95:.2f}, p99 {p99:.2f} s", p95 <= 5),
         Bar(
-            "C1 memory: 1500 MB",
+            "visitors memory: 1500 MB",
             f"at most {max(samples):.0f} MB; after each quarter {quarters}; "
             f"{process.num_threads()} threads",
             max(samples) <= 1500,
@@ -86,7 +88,7 @@ async def c1(url: str, process: psutil.Process, sessions: int, minutes: float) -
     ]
 
 
-async def c3(
+async def closed_tabs(
     url: str, process: psutil.Process, cycles: int, fill: int = STORED + 10, rest: float = 10.0
 ) -> list[Bar]:
     """Connect, upload and close, so many times; every other tab is killed.
@@ -115,7 +117,7 @@ async def c3(
         try:
             await cycle(number)
         except FAILURES as error:
-            print(f"C3 failure: {error!r}")
+            print(f"tabs failure: {error!r}")
             failures += 1
         samples.append(memory(process))
     await asyncio.sleep(rest)
@@ -125,13 +127,13 @@ async def c3(
     slope = 1000 * np.polyfit([part.mean() for part in parts], floors, 1)[0]
     more = process.num_threads() - threads
     return [
-        Bar("C3 failures: 0", f"{failures} of {cycles} cycles", not failures),
+        Bar("tabs failures: 0", f"{failures} of {cycles} cycles", not failures),
         Bar(
-            "C3 memory: +20 kB a cycle",
+            "tabs memory: +20 kB a cycle",
             f"{slope:+.1f} kB; lowest of each part {', '.join(f'{low:.0f}' for low in floors)} MB",
             slope <= 20,
         ),
-        Bar("C3 threads: ± 2", f"{threads} before, {more:+d} after", abs(more) <= 2),
+        Bar("tabs threads: ± 2", f"{threads} before, {more:+d} after", abs(more) <= 2),
     ]
 
 
@@ -169,7 +171,7 @@ async def busy(url: str, _: psutil.Process, visitors: int) -> list[Bar]:
     ]
 
 
-async def u10(url: str, _: psutil.Process) -> list[Bar]:
+async def crowd_of_200(url: str, _: psutil.Process) -> list[Bar]:
     """A crowd of 200 through the page, with its heat maps."""
     async with Session(url) as session:
         await session.upload(("first.png", encode(crowd(1), "PNG")))  # loads the networks
@@ -179,12 +181,12 @@ async def u10(url: str, _: psutil.Process) -> list[Bar]:
         took = time.monotonic() - start
         capped = "The 50 largest faces are shown" in session.words()
     return [
-        Bar("U10 a crowd of 200: 15 s", f"{took:.1f} s", took <= 15),
-        Bar("U10 capped at 50, and said", "yes" if capped else "no", capped),
+        Bar("crowd of 200: 15 s", f"{took:.1f} s", took <= 15),
+        Bar("crowd capped at 50, and said", "yes" if capped else "no", capped),
     ]
 
 
-async def p1(url: str, _: psutil.Process, users: int, photos: int) -> list[Bar]:
+async def ownership(url: str, _: psutil.Process, users: int, photos: int) -> list[Bar]:
     """Users with watermarked photos, all at once."""
     found = await isolation.run(url, users, photos)
     figure = (
@@ -192,4 +194,4 @@ async def p1(url: str, _: psutil.Process, users: int, photos: int) -> list[Bar]:
         f"{found.errors} errors injected, {found.busy} times told to wait, {found.marked} "
         "opened for marking"
     )
-    return [Bar("P1 foreign pixels: 0", figure, found.foreign == 0 and found.own > 0)]
+    return [Bar("ownership foreign pixels: 0", figure, found.foreign == 0 and found.own > 0)]
