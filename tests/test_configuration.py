@@ -1,4 +1,4 @@
-"""S2: the settings that protect visitors, as the server reads them, and where a Space differs."""
+"""The settings that protect visitors, as the server reads them, and where a Space differs."""
 
 from __future__ import annotations
 

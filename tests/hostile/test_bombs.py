@@ -1,4 +1,4 @@
-"""U2, U3, U6: small files that would cost much, and metadata that must not get through."""
+"""Small files that would cost much, and metadata that must not get through."""
 
 from __future__ import annotations
 

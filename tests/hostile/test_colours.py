@@ -1,4 +1,4 @@
-"""U4: every colour mode comes out as a reference says that does not ask the code under test."""
+"""Every colour mode comes out as a reference says that does not ask the code under test."""
 
 from __future__ import annotations
 

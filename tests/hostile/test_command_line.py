@@ -22,7 +22,7 @@ from tests.hostile.test_faces import crowd
 
 PEAK_MB = 1300
 """Of the whole process, with both networks: 1,198 to 1,204 from run to run, a part of it by the
-processor; a server under load may have 1,500 (C1)."""
+processor; a server under load may have 1,500 (`tests.load`)."""
 
 
 @cache

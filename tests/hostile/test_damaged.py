@@ -1,4 +1,4 @@
-"""U1: truncated and damaged files of every accepted format."""
+"""Truncated and damaged files of every accepted format."""
 
 from __future__ import annotations
 

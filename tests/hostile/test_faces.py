@@ -1,4 +1,4 @@
-"""U5, U10: pictures that are stored turned, and pictures of no face and of a crowd."""
+"""Pictures that are stored turned, and pictures of no face and of a crowd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""U7, U8: what is no picture here, and what is a picture and something else."""
+"""What is no picture here, and what is a picture and something else."""
 
 from __future__ import annotations
 

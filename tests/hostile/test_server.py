@@ -1,4 +1,4 @@
-"""U9, P1, P2, P4 and the end: the real server, to which nothing on the machine is writable."""
+"""The real server, to which nothing on the machine is writable."""
 
 from __future__ import annotations
 
