@@ -55,8 +55,9 @@ def test_what_is_copied_exists_and_is_not_ignored() -> None:
     assert all((ROOT / source).exists() for source in sources)
 
 
-def test_the_health_check_asks_what_streamlit_answers() -> None:
-    assert "http://127.0.0.1:8501/_stcore/health" in TEXT
+def test_the_health_check_asks_the_port_that_is_served() -> None:
+    (served,) = re.findall(r"STREAMLIT_SERVER_PORT=(\d+)", TEXT)
+    assert re.findall(r"http://127.0.0.1:(\d+)/_stcore/health", TEXT) == [served]
 
 
 def test_the_commands_in_it_are_valid_shell() -> None:

@@ -165,12 +165,13 @@ def test_beside_a_prediction_stands_how_often_such_answers_were_right(one):
 def test_moving_the_certainty_shows_both_figures_and_changes_the_answers(one):
     (slider,) = one.select_slider
     heading = next(m.value for m in one.markdown if m.value.startswith("##### "))
+    assert "Uncertain" not in heading
     slider.set_value(0.9).run()
     assert any("Answers for **" in m.value and "is right in **" in m.value for m in one.markdown)
     after = next(m.value for m in one.markdown if m.value.startswith("##### "))
-    assert after.startswith("##### Uncertain: ") or heading == after
+    assert after.startswith("##### Uncertain: ")
     slider.set_value(0.0).run()
-    assert "Uncertain" not in next(m.value for m in one.markdown if m.value.startswith("##### "))
+    assert next(m.value for m in one.markdown if m.value.startswith("##### ")) == heading
 
 
 def test_without_measurements_nothing_is_claimed(app):
