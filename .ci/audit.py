@@ -1,4 +1,6 @@
-"""Look up the locked packages' known vulnerabilities: `.venv/bin/python .ci/audit.py`.
+"""Look up known vulnerabilities of the locked packages: `.venv/bin/python .ci/audit.py`.
+
+Of the lock those packages are looked up that this Python on this system installs.
 
 The status is 1 for a vulnerability that is not waived below, and for a package that was not looked
 up. Where the service that knows them cannot be reached at all, one sentence says so and the status
@@ -41,7 +43,7 @@ def main() -> int:
         print(done.stderr)
         return 1
     lines, failed = judge(packages, date.today())
-    if all("skip_reason" in package for package in packages):  # a mirror without the service
+    if packages and all("skip_reason" in one for one in packages):  # a mirror without the service
         return _not_reached()
     print("\n".join(lines))
     return int(failed)
@@ -54,7 +56,7 @@ def judge(packages: list[dict[str, Any]], today: date) -> tuple[list[str], bool]
         packages: as pip-audit lists them: `name` and either `skip_reason` or `version` and `vulns`.
         today: the day on which waivers must still hold.
     """
-    lines, failed = [], False
+    lines, failed = [], not packages
     for package in packages:
         if "skip_reason" in package:
             lines.append(f"{package['name']} was not looked up: {package['skip_reason']}")

@@ -161,3 +161,7 @@ def test_a_package_that_was_not_looked_up_fails(audit: ModuleType) -> None:
     lines, failed = audit.judge(packages, date(2026, 5, 1))
     assert failed
     assert lines[0] == "none was not looked up: not found"
+
+
+def test_a_lock_of_which_nothing_was_looked_up_fails(audit: ModuleType) -> None:
+    assert audit.judge([], date(2026, 5, 1))[1] is True
