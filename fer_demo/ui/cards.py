@@ -75,7 +75,7 @@ def cards(
         answers: the model's record on the test pictures, where it has one.
         pager: a place beside the picture, where the cards come in pages.
     """
-    _forget_choices_for_other_faces((picture.digest, question))
+    _begin_anew_for_other_faces((picture.digest, question), analysis)
     # One visit: who had the maps of all faces is not refused that of one card.
     with told("again-maps"), resources.slots().visit():
         look, scale = look_controls(picture, question.model, analysis)
@@ -98,21 +98,26 @@ def _first_card(count: int) -> int:
 
 def forget_cards() -> None:
     """Charts, and what was chosen on cards."""
-    _forget_choices()
-    for key in ("figures", "cards_for"):
+    _forget_choices(0)
+    for key in ("figures", "cards_for", "page"):
         st.session_state.pop(key, None)
 
 
-def _forget_choices() -> None:
-    for key in [key for key in st.session_state if str(key).startswith("face")]:
-        del st.session_state[key]
-    st.session_state.pop("page", None)
+def _forget_choices(kept: int) -> None:
+    """Of all cards but the first few."""
+    for key in [key for key in map(str, st.session_state) if key.startswith("face")]:
+        if int(key.removeprefix("face")) > kept:
+            del st.session_state[key]
 
 
-def _forget_choices_for_other_faces(now: tuple[str, Question]) -> None:
+def _begin_anew_for_other_faces(now: tuple[str, Question], analysis: Analysis) -> None:
     """Face 2 of another picture, or of another answer, is another face: its choice is not kept."""
     if st.session_state.get("cards_for") not in (None, now):
-        _forget_choices()
+        _forget_choices(len(analysis))
+        # Were these deleted too, the address would give them back: the browser sends it each time.
+        st.session_state["page"] = 1
+        for face in range(len(analysis)):
+            st.session_state[_class_key(face)] = _predicted(analysis, face)
     st.session_state["cards_for"] = now
 
 
@@ -226,17 +231,26 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
 
 def _class_picker(analysis: Analysis, face: int) -> int:
     """Index of the expression that the map is to speak for."""
-    predicted = EXPRESSIONS[int(analysis.predictions.top[face])]
+    predicted = _predicted(analysis, face)
     chosen = st.pills(
         "Heat map for",
         EXPRESSIONS,
         default=predicted,
-        key=f"face{face + 1}",
+        key=_class_key(face),
         required=True,
         bind="query-params",
         wrap=True,
     )
     return EXPRESSIONS.index(chosen or predicted)
+
+
+def _class_key(face: int) -> str:
+    """In the session and in the address."""
+    return f"face{face + 1}"
+
+
+def _predicted(analysis: Analysis, face: int) -> str:
+    return EXPRESSIONS[int(analysis.predictions.top[face])]
 
 
 def _figure(picture: Picture, question: Question, analysis: Analysis, face: int) -> Any:

@@ -146,7 +146,11 @@ def test_picking_a_class_or_moving_a_slider_reads_no_face_again(analysed, one, m
 
 def test_a_choice_of_class_is_not_kept_for_another_answer(one):
     one.button_group(key="face1").set_value("fear").run()
+    one.query_params["face1"] = "fear"  # as a browser does at once
+    one.run()
+    assert "Face 1 with the Influence map for fear." in alts(one)
     one.selectbox(key="model").set_value("doubtful").run()
+    assert "face1" not in one.query_params
     top = next(iter(pictures(one).picture.analyses.values())).predictions.top[0]
     assert f"Face 1 with the Influence map for {EXPRESSIONS[top]}." in alts(one)
 
