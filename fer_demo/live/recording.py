@@ -21,6 +21,8 @@ GAP_SECONDS = 1.0
 """Who is away for longer was not there in between."""
 
 MAX_ROWS = 100_000
+"""Five hours of one person, 4 MB."""
+
 COLUMNS = 4 + len(EXPRESSIONS)
 UNCERTAIN = "uncertain"
 
@@ -133,6 +135,8 @@ class Recording:
         self._last: dict[int, float] = {}
         self._models: list[str] = []
         self._lock = threading.Lock()
+        self.full_from: float | None = None
+        """Seconds since the start from which on nothing is taken any more."""
 
     def add(self, analysis: Analysis, seconds: float) -> None:
         """Take the faces of one frame that are due for a row.
@@ -152,6 +156,8 @@ class Recording:
                 if seconds - self._last.get(person, -ROW_SECONDS) < ROW_SECONDS - 1e-3:
                     continue
                 if len(self._rows) >= MAX_ROWS * COLUMNS:
+                    if self.full_from is None:
+                        self.full_from = seconds
                     return
                 self._last[person] = seconds
                 self._rows.extend(

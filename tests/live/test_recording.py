@@ -31,6 +31,16 @@ def test_a_recording_keeps_five_rows_a_second_and_a_person() -> None:
     assert timeline.of(1, since=2.0).seconds.min() >= 2.0
 
 
+def test_a_full_recording_says_from_when_on_it_took_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fer_demo.live.recording.MAX_ROWS", 4)
+    assert recorded((0.0, (1, 2)), (0.5, (1, 2))).full_from is None
+    full = recorded((0.0, (1, 2)), (0.5, (1, 2)), (1.0, (1, 2)), (1.5, (1, 2)))
+    assert full.full_from == 1.0
+    assert len(full.timeline()) == 4
+
+
 def test_shares_csv_and_json_say_the_same() -> None:
     timeline = recorded((0.0, (1, 2)), (0.5, (1, 2)), (1.0, (1,))).timeline()
     assert timeline.shares(1)["happy"] == 1.0
