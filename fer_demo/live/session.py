@@ -117,6 +117,8 @@ class LiveSession:
         self.ask = ask
         self.recording: Recording = before.recording if before else Recording()
         self.moments: list[Moment] = before.moments if before else []
+        self.stopped = False
+        """By the person: nothing goes on from it."""
         self._offset = before.status().seconds if before else 0.0
         self.limit_seconds = limit_seconds
         self.born = time.monotonic()

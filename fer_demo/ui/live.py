@@ -97,20 +97,25 @@ def _follow_stream() -> tuple[LiveSession | None, bool]:
     playing = state is not None and (state.playing or state.signalling)
     session: LiveSession | None = st.session_state.get("live-session")
     if playing and not st.session_state.get("live-playing"):
-        stopped = st.session_state.pop("live-outcome", None) is None
+        st.session_state.pop("live-outcome", None)
+        earlier = st.session_state["live-earlier"] = session
         session = LiveSession(
             st.session_state["live-ask"],
             live_shared.worker(),
             live_shared.places(),
             resources.settings().live_seconds,
             # What nobody stopped goes on, so that no minute of it is lost.
-            before=None if stopped else session,
+            before=None if earlier is None or earlier.stopped else earlier,
         )
         st.session_state["live-session"] = session
         if not live_shared.places().hold(session):
             st.session_state["live-outcome"] = Outcome("refused", live_shared.places().sentence())
     if not playing and session is not None:
         session.end()
+        earlier = st.session_state.pop("live-earlier", None)
+        if earlier is not None and not session.status().frames:
+            session = st.session_state["live-session"] = earlier  # the START brought no stream
+        session.stopped |= "live-outcome" not in st.session_state
     st.session_state["live-playing"] = playing
     return session, playing
 

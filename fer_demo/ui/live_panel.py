@@ -50,6 +50,8 @@ def panel(session: LiveSession | None, playing: bool) -> None:
             st.session_state["live-outcome"] = outcome
             st.rerun()  # the whole page: the component must be told to stop
     _status_line(status, playing, outcome)
+    if status and status.frames:  # a new stream: the one before it is not kept longer
+        st.session_state.pop("live-earlier", None)
     if session is None or status is None:
         st.caption(
             "Press START below the video area and allow the camera. Each person gets a number that "
@@ -60,13 +62,8 @@ def panel(session: LiveSession | None, playing: bool) -> None:
         st.caption(f"Model: {short_name(session.ask.classifier.name)}")
         if status.analysed:
             live_shared.settle("a stream")
-    elif _began(status):
+    elif status.frames:
         _summary(session, status)
-
-
-def _began(status: Status) -> bool:
-    """Whether a picture came, in this stream or in those that it goes on from."""
-    return status.frames > 0 or status.seconds > 0
 
 
 def _verdict(session: LiveSession, status: Status) -> Outcome | None:
@@ -93,25 +90,26 @@ def _status_line(status: Status | None, playing: bool, outcome: Outcome | None) 
     elif outcome and outcome.kind == "refused":
         state, text = "no free place", outcome.sentence
     elif playing and status and status.frames:
-        state, text = "live", f"{status.rate:.0f} frames/s, {1000 * status.delay:.0f} ms delay"
+        text = f"{status.rate:.0f} frames/s, {1000 * status.delay:.0f} ms delay"
         if status.silent > 2:
             text = f"no picture from the camera for {status.silent:.0f} s"
+        frames = f"{status.frames} frame{'' if status.frames == 1 else 's'}"
+        state, text = "live", f"{text} · {frames}"
     elif playing:
         state, text = "connecting", "waiting for the first picture from the camera"
     elif outcome:
         state, text = "ended", outcome.sentence
-    elif status and _began(status):
+    elif status and status.frames:
         state, text = "ended", f"after {_clock(status.seconds)}"
     elif status:
         state, text = "ended", "before a picture came"
     else:
         state, text = "ready", "the camera is off"
-    frames = f" · {status.frames} frames" if status and status.frames else ""
     with st.container(key="live-status", border=True):
         if outcome:
             st.markdown(f"**{state.capitalize()}.** {text}")
         else:
-            st.markdown(f"**{state.capitalize()}:** {text}{frames}")
+            st.markdown(f"**{state.capitalize()}:** {text}")
         if outcome and outcome.kind == "refused":
             st.page_link("fer_demo/ui/photo.py", label="Go to the Photo page")
 
@@ -120,6 +118,7 @@ def _live(session: LiveSession, status: Status) -> None:
     """Bars and the last minute of one person, and the way to keep a moment."""
     seen = session.seen
     timeline = session.recording.timeline()
+    _say_if_full(session)
     now = _present(seen)
     recent = (
         timeline.people
@@ -157,6 +156,15 @@ def _live(session: LiveSession, status: Status) -> None:
         config=CHART_CONFIG,
         alt=f"Probabilities of person {person} over the last minute.",
     )
+
+
+def _say_if_full(session: LiveSession) -> None:
+    full = session.recording.full_from
+    if full is not None:
+        st.caption(
+            f"The record is full: what came after {_clock(full)} is in no chart and no file. "
+            "STOP and START begin a new one."
+        )
 
 
 def _keep(session: LiveSession) -> None:
@@ -197,6 +205,7 @@ def _person_now(session: LiveSession, seen: Seen | None, timeline: Timeline, per
 def _summary(session: LiveSession, status: Status) -> None:
     """What is left of a stream: who showed what, when; files; saved moments."""
     timeline = session.recording.timeline()
+    _say_if_full(session)
     if not len(timeline):
         st.markdown("No face was seen. Look at the camera, nearer or in better light.")
     else:

@@ -91,6 +91,10 @@ def status(app: AppTest) -> str:
     return next(m.value for m in app.markdown if m.value.startswith(starts))
 
 
+def downloads(app: AppTest) -> list[str]:
+    return [button.label for button in app.get("download_button")]
+
+
 def photo_links(app: AppTest) -> int:
     return sum(link.proto.label == "Go to the Photo page" for link in app.get("page_link"))
 
@@ -252,11 +256,43 @@ def test_start_goes_on_where_the_page_ended_the_stream_and_anew_after_stop(
     press(live, component, start=False)
     # Nothing came, and what there was before is still there.
     assert status(live).startswith("**Ended:** after")
-    assert [b.label for b in live.get("download_button")] == ["CSV", "JSON"]
+    assert downloads(live) == ["CSV", "JSON", "Last picture (PNG)"]
     (kept,) = [caption.value for caption in live.caption if "in memory" in caption.value]
     assert kept.startswith('Kept in memory for this browser session, until "Clear"')
     press(live, component)
     assert session(live).recording is not record
+
+
+@pytest.mark.parametrize("unreachable", [False, True], ids=["no free place", "cannot connect"])
+def test_a_start_that_brings_no_stream_takes_nothing_of_the_one_before(
+    live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch, unreachable: bool
+) -> None:
+    press(live, component)
+    send(live)
+    session(live).save_moment()
+    press(live, component, start=False)
+    before, kept = session(live), downloads(live)
+    assert kept == ["CSV", "JSON", "Last picture (PNG)", "At 0:00"]
+    places = Places(1)
+    assert places.hold("somebody else")
+    if unreachable:
+        component.fails = TimeoutError()
+    else:
+        monkeypatch.setattr(live_shared, "places", lambda: places)
+    press(live, component)
+    press(live, component, start=False)
+    said = "Cannot connect" if unreachable else "No free place"
+    assert status(live).startswith(f"**{said}.**")
+    assert downloads(live) == kept
+    # It was stopped, so that nothing goes on from it, and the next picture ends its keeping.
+    places.free("somebody else")
+    component.fails = None
+    press(live, component)
+    send(live.run())
+    live.run()
+    assert session(live).recording is not before.recording
+    assert session(live).moments == []
+    assert "live-earlier" not in live.session_state
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(20, "0:20"), (60, "1:00"), (600, "10:00")])
