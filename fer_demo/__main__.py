@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from fer_demo import bench
 from fer_demo.classifier import Classifier, Predictor, load_classifier
+from fer_demo.draw import percent
 from fer_demo.ensemble import ENSEMBLE, load_predictor, predictor_names
 from fer_demo.errors import FerDemoError, ModelUnavailable
 from fer_demo.export import annotated_png, to_csv, to_record
@@ -47,8 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
         return bench.run(given) if given.command == "bench" else _analyse(given)
     except FerDemoError as error:
         print(error, file=sys.stderr)
+    except BrokenPipeError:  # whoever reads, as `head` does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        return 0
     except OSError as error:  # where it was to write
-        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
+        print(f"{error.filename or 'the output'}: {error.strerror}.", file=sys.stderr)
     return 2
 
 
@@ -64,12 +69,17 @@ def _analyse(given: argparse.Namespace) -> int:
         print(detector.notice, file=sys.stderr)
     records: list[dict[str, Any]] = []
     files = list(_pictures(given.paths))
+    if not files:
+        folders = ", ".join(_printable(path) for path in given.paths)
+        print(f"No picture was found in {folders}.", file=sys.stderr)
+        return 2
     for number, path in enumerate(tqdm(files, unit="picture", disable=not sys.stderr.isatty()), 1):
         record, analysis = _analyse_file(
             path, detector, classifier, given.threshold, settings.max_faces
         )
         records.append(record)
-        print(json.dumps(record, ensure_ascii=False) if given.json else _as_text(record))
+        said = json.dumps(record, ensure_ascii=False) if given.json else _as_text(record)
+        print(said, flush=True)
         if given.out and analysis is not None:
             target = given.out / f"{number:03d}-{Path(record['image']).stem[:50]}.png"
             target.write_bytes(annotated_png(analysis))
@@ -123,8 +133,7 @@ def _pictures(paths: Iterable[Path]) -> Iterator[Path]:
 def _analyse_file(
     path: Path, detector: FaceDetector, classifier: Predictor, threshold: float, max_faces: int
 ) -> tuple[dict[str, Any], Analysis | None]:
-    # A name may be made to move a terminal's cursor, or be no text at all.
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
+    shown = _printable(path)
     start = time.perf_counter()
     try:
         with path.open("rb") as file:
@@ -147,6 +156,11 @@ def _analyse_file(
     return to_record(analysis, shown), analysis
 
 
+def _printable(path: Path) -> str:
+    """A name may be made to move a terminal's cursor, or be no text at all."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
+
+
 def _as_text(record: dict[str, Any]) -> str:
     if "error" in record:
         return str(record["error"])
@@ -154,8 +168,9 @@ def _as_text(record: dict[str, Any]) -> str:
         return f"{record['image']}: no face found. Try a lower --threshold."
     lines = [f"{record['image']}: {len(record['faces'])} found by {record['detector']}"]
     for face in record["faces"]:
-        confidence = f"{face['label']} {face['confidence']:.0%}"
-        label = f"uncertain ({confidence})" if face["uncertain"] else confidence
+        nearest = sorted(face["probabilities"].items(), key=lambda pair: pair[1], reverse=True)
+        first, second = (f"{label} {percent(share)}" for label, share in nearest[:2])
+        label = f"uncertain: {first} or {second}" if face["uncertain"] else first
         notes = f" ({', '.join(face['warnings'])})" if face["warnings"] else ""
         lines.append(f"  {face['id']:>2}  {label}{notes}")
     if "left_out" in record:

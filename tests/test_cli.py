@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -130,6 +131,48 @@ def test_a_folder_is_walked_and_an_unknown_model_is_refused_in_a_sentence(
     assert status == 2
     assert records == []
     assert told.startswith('There is no model "x".')
+
+
+def test_a_folder_without_pictures_is_not_taken_for_success(
+    tmp_path: Path, analyse: Analyse
+) -> None:
+    status, records, told = analyse(tmp_path, "--out", tmp_path / "out")
+    assert (status, records) == (2, [])
+    assert told.endswith(f"No picture was found in {tmp_path}.\n")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_words_are_those_of_the_page(
+    photos: Path, without_yunet: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["analyse", str(photos / "obama.jpg"), "--model", "resnet18"]) == 0
+    assert re.search(r"^   1  happy > \d\d %", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("full", "status", "said"),
+    [(False, 0, ""), (True, 2, "the output: No space left on device.\n")],
+    ids=["a pipe that nobody reads", "a full disk"],
+)
+def test_an_output_that_takes_nothing_more_is_no_surprise(
+    tmp_path: Path,
+    without_yunet: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    full: bool,
+    status: int,
+    said: str,
+) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "plain.png")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(os.open("/dev/full", os.O_WRONLY) if full else writer, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(["analyse", str(tmp_path)]) == status
+        monkeypatch.undo()
+        if full:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    assert capsys.readouterr().err.endswith(said)
 
 
 @pytest.mark.parametrize("out", ["taken", "taken/inside"])
