@@ -29,11 +29,14 @@ CHANGES_BELOW = 0.3
 
 
 def clauses(document: Json, method: str) -> str:
-    """What the intervals allow to say of a method: "better than ..." and "no better than ..."."""
-    better, not_better = [], []
+    """What the intervals allow to say of a method: better than, no better than, worse than."""
+    better, not_better, worse = [], [], []
     for reference, figures in document["gains"][method].items():
         won = [MEASURE_NAMES[m] for m, gain in figures.items() if gain["low"] > 0]
+        lost = [MEASURE_NAMES[m] for m, gain in figures.items() if gain["high"] < 0]
         name = REFERENCE_WORDS[reference]
+        if lost:
+            worse.append(f"{name} on {' and '.join(lost)}")
         if len(won) == len(figures):
             better.append(name)
         elif won:
@@ -45,6 +48,8 @@ def clauses(document: Json, method: str) -> str:
         parts.append(f"better than {' and '.join(better)} on every measure")
     if not_better:
         parts.append(f"no better than {' nor '.join(not_better)}")
+    if worse:
+        parts.append(f"worse than {' and '.join(worse)}")
     return "; ".join(parts)
 
 

@@ -228,7 +228,7 @@ def _how_honest(model: Measured) -> None:
         faithfulness_charts.faithfulness(document, method or document["default"]),
         "faithfulness",
         f"{document['images']} pictures of {SPLITS.get(document['split'], document['split'])}. "
-        "Lines: 95 % intervals of a paired bootstrap. Filled: the interval excludes 0. "
+        "Lines: 95 % intervals of a paired bootstrap. Filled: the whole interval is above 0. "
         f"The Photo page opens with {names[document['default']].lower()}.",
     )
     show(

@@ -136,6 +136,15 @@ def test_every_chart_states_a_finding_and_has_its_numbers_as_a_table(model: Meas
         assert chart.figure.data
 
 
+def test_the_hardest_corruption_does_the_worst_at_any_level(model: Measured) -> None:
+    result = dict(model.heads["ferplus7"])
+    spoiled = {name: [0.8, 0.7, 0.6] for name in result["corruptions"]}
+    chart = error_charts.corruptions(
+        result | {"corruptions": spoiled | {"blur": [0.8, 0.51, 0.65]}, "corruptions_clean": 0.9}
+    )
+    assert chart.title.startswith(f"Hardest: medium blur, {model_charts.share(0.51, 0)}, against ")
+
+
 def test_the_confusion_names_the_commonest_mistake(model: Measured) -> None:
     result = dict(model.heads["ferplus7"])
     matrix = [[90 if i == j else 0 for j in range(7)] for i in range(7)]
@@ -150,12 +159,14 @@ def test_the_confusion_names_the_commonest_mistake(model: Measured) -> None:
     ("lows", "words"),
     [((0.1, 0.1, 0.1), "better than random maps on every measure"),
      ((0.1, -0.1, 0.1), "no better than random maps except on deletion and ROAD"),
-     ((-0.1, -0.1, -0.1), "no better than random maps")],
+     ((-0.1, -0.1, -0.1), "no better than random maps"),
+     ((-0.1, -0.4, -0.1), "no better than random maps; worse than random maps on insertion")],
 )  # fmt: skip
 def test_the_verdict_follows_the_intervals(lows: tuple[float, ...], words: str) -> None:
     names = ("deletion", "insertion", "road")
     figures = {
-        name: {"mean": 0.2, "low": low, "high": 0.3} for name, low in zip(names, lows, strict=True)
+        name: {"mean": low + 0.1, "low": low, "high": low + 0.2}
+        for name, low in zip(names, lows, strict=True)
     }
     document = {"gains": {"evidence": {"random": figures}}}
     assert faithfulness_charts.verdict(document, "evidence") == f"Evidence is {words}"
