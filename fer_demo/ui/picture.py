@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import streamlit as st
 
@@ -107,6 +109,7 @@ def _mark(picture: Picture, analysis: Analysis) -> None:
     )
     with st.expander("Type the edges instead"), st.form("box", border=False):
         columns = st.columns(4, gap="xsmall")
+        width, height = picture.photo.full_size or (width, height)  # as files name boxes
         edges = (
             ("Left", width, 0.3),
             ("Top", height, 0.3),
@@ -125,7 +128,7 @@ def _mark(picture: Picture, analysis: Analysis) -> None:
             for column, (name, limit, share) in zip(columns, edges, strict=True)
         ]
         if st.form_submit_button("Add this face"):
-            left, top, right, bottom = values
+            left, top, right, bottom = (value / picture.photo.scale for value in values)
             if add_box(picture, (left, top, right, bottom)):
                 st.rerun()
 
@@ -143,8 +146,9 @@ def add_box(picture: Picture, box: Box) -> bool:
     x1, y1, x2, y2 = (round(float(np.clip(v, 0, m)), 1) for v, m in zip(box, limits, strict=True))
     if x2 - x1 < MIN_BOX or y2 - y1 < MIN_BOX:
         # Also where the edges that were typed are the wrong way round.
+        least = math.ceil(MIN_BOX * picture.photo.scale)  # of the file, as the edges are
         st.toast(
-            f"That box is too small. Its right edge must be {MIN_BOX} px or more to the right of "
+            f"That box is too small. Its right edge must be {least} px or more to the right of "
             "the left one, and its bottom edge as far below the top one.",
             icon=":material/info:",
         )

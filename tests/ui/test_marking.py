@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import NumberInput
 
 from fer_demo.ui.picture import add_box
-from tests.ui.conftest import wall_png
+from tests.ui.conftest import png, wall_png
 from tests.ui.test_photo_page import click, headings, pictures, texts, upload
 
 
@@ -78,6 +79,20 @@ def test_the_edges_of_a_picture_are_not_those_of_the_next(one):
     gallery.show(1)  # still marking: what a number is kept for is its picture
     one.run()
     assert edge(one, "Left").value == int(0.3 * gallery.picture.photo.width)
+
+
+def test_edges_are_typed_in_pixels_of_a_file_that_was_reduced(app):
+    upload(app.run(), ("wall.png", png(np.full((6000, 8000, 3), 120, np.uint8))))
+    click(app, "mark-none")
+    assert edge(app, "Left").max == 8000
+    assert edge(app, "Bottom").max == 6000
+    for name, value in (("Left", 4000), ("Top", 2000), ("Right", 4010), ("Bottom", 4000)):
+        edge(app, name).set_value(value)
+    click(app, "FormSubmitter:box-Add this face")
+    assert "right edge must be 16 px or more" in app.toast[0].value
+    edge(app, "Right").set_value(6000)
+    click(app, "FormSubmitter:box-Add this face")
+    assert pictures(app).picture.added == ((2048, 1024, 3072, 2048),)  # of 4096 x 3072
 
 
 def test_boxes_are_cut_to_the_photo_and_must_have_a_size(one):
