@@ -50,8 +50,8 @@ class Answers:
     """Of the bins of confidence, from 0 to 1."""
     counts: Mapping[str, tuple[tuple[int, int], ...]]
     """By label, and for "all": (right, n) of each bin."""
-    mistaken: Mapping[str, tuple[str, float]]
-    """By label: what people said most often where it was wrong, and in which share of it."""
+    mistaken: Mapping[str, str]
+    """By label: what people said most often where it was wrong."""
     fitted: Trade
     """The card's own threshold, as it did on pictures that it was not fitted on."""
 
@@ -75,10 +75,7 @@ class Answers:
                 raise ValueError(f'the calibration\'s counts of "{label}" make no sense')
             counts[str(label)] = tuple(pairs)
             if entry.get("confused_with"):
-                mistaken[str(label)] = (
-                    str(entry["confused_with"]),
-                    float(entry["confused_share"]),
-                )
+                mistaken[str(label)] = str(entry["confused_with"])
         if not any(n for _, n in counts["all"]):
             raise ValueError("the calibration counts no answers")
         held = calibration["at_threshold"]

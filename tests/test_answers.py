@@ -49,7 +49,7 @@ def test_too_few_answers_say_nothing() -> None:
 
 
 def test_what_a_label_is_mistaken_for_is_known_where_it_was_wrong() -> None:
-    assert read().mistaken == {"happy": ("sad", 0.1)}
+    assert read().mistaken == {"happy": "sad"}
 
 
 def test_a_higher_confidence_trades_answers_for_accuracy() -> None:

@@ -47,7 +47,7 @@ def record(analysis: Analysis, answers: Answers, face: int) -> tuple[str, str | 
     said = f"{who} at this confidence: right on {often(rate)} test pictures."
     if label in answers.mistaken and sum(n for _, n in answers.counts[label]) >= ENOUGH:
         wrong = "If wrong" if rate.label else f'If "{label}" is wrong'
-        said += f" {wrong}, most often {answers.mistaken[label][0]}."
+        said += f" {wrong}, most often {answers.mistaken[label]}."
     return said, _counted(rate)
 
 
