@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.visitor import slower_and_late
-from fer_demo.bench import app, report
+from fer_demo.bench import app, peer, report
 from fer_demo.bench.peer import SIZES, crowd
+from fer_demo.weights import BUNDLED
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -41,6 +44,33 @@ def test_a_visit_that_fails_has_no_figures() -> None:
     assert app._numbers(printed("print('12.5 80.0'); exit(1)"), 2) == [None, None]
 
 
-def test_the_report_has_two_streams_beside_their_bars() -> None:
-    bars = {name: bar for name, _, bar, _, _ in report.BARS}
-    assert (bars["two_streams_fps"], bars["two_streams_p95_ms"]) == (12, 250)
+def lines(figures: dict[str, Any]) -> dict[str, list[str]]:
+    """Of the report: by what a line is about, what is beside it."""
+    said = {words: name for name, words, *_ in report.BARS}
+    table = (line for line in report.as_text(figures).splitlines() if line[:44].strip() in said)
+    return {said[line[:44].strip()]: line[44:].split() for line in table}
+
+
+def test_the_report_holds_every_figure_against_its_bar_and_its_aim() -> None:
+    figures = json.loads((BUNDLED / "resnet18" / "bench.json").read_text())
+    figures |= {"live_fps_1": 29.0, "live_fps_4": 20.0, "photo_vs_fer": None}
+    figures |= {"two_streams_fps": 12.5, "two_streams_p95_ms": 251.0}
+    said = lines(figures)
+    assert list(said) == [name for name, *_ in report.BARS]
+    assert said["live_fps_1"] == ["29", "30", "60", "missed"]  # more is better
+    assert said["live_fps_4"] == ["20", "20", "40"]
+    assert said["photo_vs_fer"] == ["-", "4", "8"]  # could not be had here
+    assert said["two_streams_fps"] == ["12.5", "12", "15"]
+    assert said["two_streams_p95_ms"] == ["251", "250", "150", "missed"]  # less is better
+
+
+def test_a_face_counts_as_found_by_a_box_of_about_its_width_around_its_middle() -> None:
+    wanted = np.array([[10.0, 10.0, 30.0, 30.0], [100.0, 100.0, 140.0, 140.0]])
+    assert peer.recall(wanted, wanted) == 1
+    assert peer.recall(np.zeros((0, 4)), wanted) == 0
+    shifted = np.add(
+        wanted, [[4, -4, 4, -4], [30, 0, 30, 0]]
+    )  # the second no longer holds the middle
+    assert peer.recall(shifted, wanted) == 0.5
+    huge = np.array([[0.0, 0.0, 200.0, 200.0]])
+    assert peer.recall(huge, wanted) == 0

@@ -142,6 +142,17 @@ def test_a_folder_without_pictures_is_not_taken_for_success(
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_a_deployer_may_limit_the_faces_of_a_picture(
+    photos: Path, analyse: Analyse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (free,) = analyse(photos / "two_people.jpg")[1]
+    monkeypatch.setenv("FER_MAX_FACES", "1")
+    (limited,) = analyse(photos / "two_people.jpg")[1]
+    assert len(free["faces"]) > 1
+    assert len(limited["faces"]) == 1
+    assert limited["left_out"] == len(free["faces"]) - 1
+
+
 def test_words_are_those_of_the_page(
     photos: Path, without_yunet: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
