@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
+from fer_demo.types import EXPRESSIONS
 from tests.ui.conftest import TIMEOUT, example_png, wall_png
 
 NARROW = pytest.mark.parametrize("page", [390], indirect=True, ids=["phone"])
@@ -145,3 +146,20 @@ def test_a_phone_never_scrolls_sideways(page: Page, app_url: str, query: str):
         expect(page.get_by_role("button", name="One face")).to_be_visible()
     settled(page.get_by_test_id("stMainBlockContainer"))
     assert sideways(page) <= 0
+
+
+def test_a_choice_on_a_card_goes_into_the_address_and_not_over_to_another_face(
+    page: Page, app_url: str
+):
+    open_app(page, app_url, "?example=one")
+    first = card(page, 1).get_by_role("radio", checked=True)
+    said = first.inner_text()
+    other = "fear" if said != "fear" else "sad"
+    card(page, 1).get_by_role("radio", name=other).click()
+    expect(page).to_have_url(re.compile(rf"face1={other}"))
+    upload(page, ("another.png", example_png("several")))
+    expect(page).not_to_have_url(re.compile("face1="))
+    heading = card(page, 1).get_by_role("heading").inner_text()
+    expect(card(page, 1).get_by_role("radio", checked=True)).to_have_text(
+        re.search("|".join(EXPRESSIONS), heading.lower())[0]
+    )
