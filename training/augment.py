@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fer_demo.crops import network_input
+from fer_demo.types import GREY_SIDE
 from training.recipe import Recipe
 
 
@@ -72,27 +73,52 @@ def _degrade(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     k = min(round(len(x) * share / 3), len(x) // 3)
     if k == 0:
         return x
-    u = _uniform(2, k, 1, 1, 1, generator=generator)
+    u = _uniform(3, k, 1, 1, 1, generator=generator)
     noise = torch.randn(x[:k].shape, generator=generator, device=x.device)
     return torch.cat(
         [
             _gaussian_blur(x[:k], sigma=(0.5 + 1.5 * u[0].flatten()) * x.shape[-1] / 48),
-            torch.cat([_low_resolution(x[k + i : 2 * k : 4], s) for i, s in enumerate(LOW_SIDES)]),
+            _low_resolution(x[k : 2 * k], LOWEST + (GREY_SIDE - LOWEST) * u[2].flatten()),
             x[2 * k : 3 * k] + (0.05 + 0.25 * u[1]) * noise,
             x[3 * k :],
         ]
     )
 
 
-LOW_SIDES = (12, 18, 24, 32)
-"""Sides that a face is brought down to, px of 48."""
+LOWEST = 10
+"""Side that a face is brought down to at most, px of 48."""
 
 
-def _low_resolution(x: Tensor, side: int) -> Tensor:
-    if len(x) == 0:
-        return x
-    small = F.interpolate(x, size=side, mode="area")
-    return F.interpolate(small, size=x.shape[-1], mode="bilinear", align_corners=False)
+def _low_resolution(x: Tensor, side: Tensor) -> Tensor:
+    """Bring each image of (B, 1, H, W) down to its own side (B,), px of 48, and up to 48 again:
+    every other one as the app enlarges small faces, the others bilinearly, as others do.
+
+    A network that knows a few sides only knows the traces of these: between them it fails.
+    """
+    pixel = x.shape[-1] / side
+    small = _separable(x, _box(pixel, math.ceil(x.shape[-1] / LOWEST / 2)))
+    # The first side x side pixels are the small picture, the others repeat its last.
+    at = torch.arange(GREY_SIDE, device=x.device, dtype=x.dtype) + 0.5
+    small = _sampled(small, (at / side[:, None]).clamp(max=1 - 0.5 / side[:, None]), "bilinear")
+    up = at[None] / GREY_SIDE * side[:, None] / GREY_SIDE
+    large = torch.empty_like(small)
+    large[::2] = _sampled(small[::2], up[::2], "bicubic")
+    large[1::2] = _sampled(small[1::2], up[1::2], "bilinear")
+    return F.interpolate(large, size=x.shape[-1], mode="bilinear", align_corners=False)
+
+
+def _sampled(x: Tensor, at: Tensor, mode: str) -> Tensor:
+    """Images (B, 1, H, W) at the same places (B, S) in both directions, in [0, 1]: (B, 1, S, S)."""
+    place = 2 * at - 1
+    shape = (len(x), at.shape[1], at.shape[1])
+    grid = torch.stack([place[:, None].expand(shape), place[:, :, None].expand(shape)], dim=3)
+    return F.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=False)
+
+
+def _box(width: Tensor, radius: int) -> Tensor:
+    """(B, 2 * radius + 1) kernels that average over `width` (B,) pixels."""
+    t = torch.arange(-radius, radius + 1, device=width.device, dtype=width.dtype)
+    return (width[:, None] / 2 + 0.5 - t.abs()).clamp(0, 1) / width[:, None]
 
 
 def _gaussian_blur(x: Tensor, sigma: Tensor) -> Tensor:
@@ -100,9 +126,14 @@ def _gaussian_blur(x: Tensor, sigma: Tensor) -> Tensor:
     radius = math.ceil(4 * x.shape[-1] / 48)  # two of the largest sigmas
     t = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
     kernel = torch.exp(-(t**2) / (2 * sigma[:, None] ** 2))
-    kernel = (kernel / kernel.sum(1, keepdim=True)).view(len(x), 1, 1, -1)
-    x = F.pad(x.transpose(0, 1), (radius,) * 4, mode="replicate")  # images as channels
-    x = F.conv2d(F.conv2d(x, kernel, groups=len(sigma)), kernel.transpose(2, 3), groups=len(sigma))
+    return _separable(x, kernel / kernel.sum(1, keepdim=True))
+
+
+def _separable(x: Tensor, kernel: Tensor) -> Tensor:
+    """Convolve each image of (B, 1, H, W) with its own kernel (B, K) along rows and columns."""
+    kernel, count = kernel.view(len(x), 1, 1, -1), len(x)
+    x = F.pad(x.transpose(0, 1), (kernel.shape[-1] // 2,) * 4, mode="replicate")  # as channels
+    x = F.conv2d(F.conv2d(x, kernel, groups=count), kernel.transpose(2, 3), groups=count)
     return x.transpose(0, 1)
 
 

@@ -3,11 +3,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from fer_demo.crops import network_input
-from training.augment import augment, random_affine
+from training.augment import _low_resolution, augment, random_affine
 from training.recipe import Recipe
 
 OFF = Recipe("resnet18", rotation=0, shift=0, scale=0, contrast=0, erase=0, degrade=0)
@@ -84,6 +86,26 @@ def test_all_of_a_batch_can_be_degraded(n: int) -> None:
     degraded = augment(GREY[:n], 48, replace(OFF, flip=0, degrade=1.0), seeded())
     plain = augment(GREY[:n], 48, replace(OFF, flip=0), seeded())
     assert (degraded != plain).any(3).any(2).sum() >= n - 2
+
+
+def test_low_resolution_is_what_a_small_face_becomes_in_the_app() -> None:
+    # Noise has no right answer below a pixel: a face's smoothness is what is compared.
+    smooth = cv2.GaussianBlur(np.moveaxis(GREY[:8].numpy(), 0, 2), (0, 0), 2)
+    grey = cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload]
+    sides = [10, 12, 17, 20, 25, 31, 38, 47]
+    wanted = [
+        cv2.resize(
+            cv2.resize(grey[:, :, i], (side, side), interpolation=cv2.INTER_AREA),
+            (48, 48),
+            interpolation=cv2.INTER_LINEAR if i % 2 else cv2.INTER_CUBIC,
+        )
+        for i, side in enumerate(sides)
+    ]
+    x = network_input(torch.from_numpy(np.moveaxis(grey, 2, 0).copy()), 96)
+    low = _low_resolution(x, torch.tensor(sides, dtype=torch.float32))
+    off = (low - network_input(torch.from_numpy(np.stack(wanted)), 96)).abs().mean((1, 2, 3))
+    assert off.max() < 0.02
+    assert (off < 0.3 * (low - x).abs().mean((1, 2, 3)))[:4].all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 16])
