@@ -72,8 +72,9 @@ TERMS_IN_USE = _X_TERMS, _Y_TERMS, _SIDE_TERMS
 def align(photo: Photo, faces: Faces) -> Crops:
     """Cut the faces out of a photo in FER2013's framing.
 
-    A crop's pixels are averages over photo pixels (area filter), as FER2013's were; beyond the
-    photo's border its last pixels are repeated.
+    A crop's pixels are averages over photo pixels (area filter), as FER2013's were, and are
+    interpolated (cubic) where the face has fewer; beyond the photo's border its last pixels are
+    repeated.
     """
     has_landmarks = faces.has_landmarks()
     to_photo = np.zeros((len(faces), 2, 3))
@@ -162,7 +163,9 @@ def _cut(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(48, 48) grey and (224, 224, 3) colour of one crop."""
     side = math.hypot(*to_photo[:, 0])
-    # Sampled about as finely as the photo, in a whole multiple of 48, then averaged down.
+    # Sampled about as finely as the photo, in a whole multiple of 48, then averaged down. Smaller
+    # faces are enlarged cubically: networks take the traces of a linear enlargement for features,
+    # and then name 60 % of faces of 18 to 26 px as people do, not 80 (`training.small_faces`).
     fine = GREY_SIDE * int(np.clip(math.ceil(side / GREY_SIDE - 1e-6), 1, 32))
     # Pixel centres: pixel i of the fine crop is at (i + 0.5) / fine, of the photo at i + 0.5.
     linear, shift = to_photo[:, :2] / fine, to_photo[:, 2]
@@ -171,7 +174,7 @@ def _cut(
         rgb,
         matrix,
         (fine, fine),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        flags=(cv2.INTER_CUBIC if side < GREY_SIDE else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)

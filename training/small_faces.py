@@ -1,0 +1,106 @@
+"""Measure how well small faces are read: FER2013's, as the app cuts them out of a coarse picture.
+
+    python -m training.small_faces --weights DIR [--weights DIR ...] --data FILE_OR_DIR
+
+Every image of PublicTest with an answer of FER+ (seven classes) is brought into a picture in which
+its crop is 12 to 48 px wide and lies between the pixels, and is cut out again by
+`fer_demo.crops.align`. Where it lies is known: what a detector finds is not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_demo.crops import HAAR_GROWTH, align
+from fer_demo.ensemble import ENSEMBLE
+from fer_demo.errors import FerDemoError
+from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Faces, Photo
+from training.data import DataError, read_split
+from training.folder import FolderError
+from training.predict import Model, Network
+from training.votes import ferplus7_label
+
+WIDTHS = ((36, 48), (26, 36), (18, 26), (12, 18))
+"""Ranges of the crops' widths, photo px."""
+
+FINER = 8
+"""Points that a pixel of the coarse picture averages over, in each direction."""
+
+Grey = NDArray[np.uint8]
+
+
+def coarse(crop: Grey, side: float, corner: NDArray[np.float64]) -> Photo:
+    """A picture in which the crop (48, 48) is `side` px wide, from `corner` (2,) in px on."""
+    size = math.ceil(side + corner.max()) + 1
+    step = GREY_SIDE / (side * FINER)  # crop px for a fine one
+    shift = 0.5 * step - 0.5 - corner * FINER * step
+    fine = cv2.warpAffine(
+        crop,
+        np.array([[step, 0, shift[0]], [0, step, shift[1]]]),
+        (size * FINER, size * FINER),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    small = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
+    return Photo(np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), np.uint8))
+
+
+def cut_again(grey: Grey, narrowest: float, widest: float) -> Grey:
+    """(N, 48, 48) to the same from coarse pictures, each of a width in this range, px."""
+    rng = np.random.default_rng(0)
+    out = np.empty_like(grey)
+    for i, crop in enumerate(grey):
+        side, corner = rng.uniform(narrowest, widest), 1 + rng.random(2)
+        # Without landmarks the crop is a little larger than the box.
+        middle, half = corner + side / 2, side / HAAR_GROWTH / 2
+        box = np.concatenate([middle - half, middle + half]).astype(np.float32)
+        faces = Faces(box[None], np.ones(1, np.float32))
+        out[i] = align(coarse(crop, side, corner), faces).grey[0]
+    return out
+
+
+def table(models: list[Model], grey: Grey, label: NDArray[np.int64]) -> str:
+    """Percent of (N, 48, 48) crops that are named as (N,) labels say, by model and width."""
+    kinds = {"as they are": grey}
+    kinds |= {f"{low} to {high} px": cut_again(grey, low, high) for low, high in WIDTHS}
+    head = f"{len(label)} faces, ferplus7, %"
+    lines = [head.ljust(30) + "".join(f"{model.name:>18}" for model in models)]
+    for name, crops in kinds.items():
+        answers = [model.logits(crops, [FERPLUS7_HEAD], flip=False)[0] for model in models]
+        right = [100 * (logits.argmax(1) == label).mean() for logits in answers]
+        lines.append(name.ljust(30) + "".join(f"{share:18.1f}" for share in right))
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.small_faces", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--weights", type=Path, action="append", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    try:
+        faces = read_split(given.data, "public_test")
+        if faces.votes is None:
+            raise DataError(f"{given.data} holds no FER+ votes.")
+        networks = [Network(folder) for folder in given.weights]
+        models = [Model(network.folder.name, [network]) for network in networks]
+        if len(networks) > 1:
+            models.append(Model(ENSEMBLE, networks))
+        label = ferplus7_label(faces.votes)
+        print(table(models, faces.grey[label >= 0], label[label >= 0]))
+    except (DataError, FolderError, FerDemoError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
