@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_demo.ensemble import ENSEMBLE
 from fer_demo.errors import FerDemoError
 from fer_demo.faces import load_detector
 from fer_demo.settings import Settings
@@ -42,7 +41,7 @@ from training.errors import write_sheets
 from training.folder import FolderError, weights_sha256
 from training.metrics import ece, entropy_correlation, head_report
 from training.pose import accuracy_by_pose, yaw_and_size
-from training.predict import Model, Network
+from training.predict import Model, models_of
 from training.votes import ferplus7_label, ferplus8_label, is_tie, vote_entropy
 
 
@@ -211,12 +210,7 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
         train = read_split(given.seen_in, "train")
         tell_cautions(train)
         unseen = ~seen_in(faces.grey, train.grey)
-    networks = {folder.resolve().name: Network(folder) for folder in given.weights}
-    if len(networks) < len(given.weights):
-        raise FolderError("Two --weights folders have one name: their results need two.")
-    models = [Model(name, [network]) for name, network in networks.items()]
-    if len(networks) > 1:
-        models.append(Model(ENSEMBLE, list(networks.values())))
+    models = models_of(given.weights)
     document: dict[str, Any] = {
         "data": given.data.name,
         "split": split_name(given.data, given.split),

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_demo.crops import network_input
-from fer_demo.ensemble import read_joint, together
+from fer_demo.ensemble import ENSEMBLE, read_joint, together
 from fer_demo.types import FER2013_HEAD
 from training.data import fingerprint
-from training.folder import load_network, weights_sha256
+from training.folder import FolderError, load_network, weights_sha256
 
 
 @torch.inference_mode()
@@ -97,3 +97,18 @@ class Model:
     def _joint_temperature(self, columns: slice) -> float:
         """That of the log of the mean probability; FER+'s eight classes take that of the seven."""
         return self.temperature["fer2013" if columns == FER2013_HEAD else "ferplus7"]
+
+
+def models_of(folders: Sequence[Path]) -> list[Model]:
+    """Each weights folder's network by the folder's name, and all together where there are several.
+
+    Raises:
+        FolderError: two folders have one name.
+    """
+    networks = {folder.resolve().name: Network(folder) for folder in folders}
+    if len(networks) < len(folders):
+        raise FolderError("Two --weights folders have one name: their results need two.")
+    models = [Model(name, [network]) for name, network in networks.items()]
+    if len(networks) > 1:
+        models.append(Model(ENSEMBLE, list(networks.values())))
+    return models

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.crops import HAAR_GROWTH, align
-from fer_demo.ensemble import ENSEMBLE
 from fer_demo.errors import FerDemoError
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Faces, Photo
 from training.data import DataError, read_split
 from training.folder import FolderError
-from training.predict import Model, Network
+from training.predict import Model, models_of
 from training.votes import ferplus7_label
 
 WIDTHS = ((36, 48), (26, 36), (18, 26), (12, 18))
@@ -90,10 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         faces = read_split(given.data, "public_test")
         if faces.votes is None:
             raise DataError(f"{given.data} holds no FER+ votes.")
-        networks = [Network(folder) for folder in given.weights]
-        models = [Model(network.folder.name, [network]) for network in networks]
-        if len(networks) > 1:
-            models.append(Model(ENSEMBLE, networks))
+        models = models_of(given.weights)
         label = ferplus7_label(faces.votes)
         print(table(models, faces.grey[label >= 0], label[label >= 0]))
     except (DataError, FolderError, FerDemoError, OSError) as error:
