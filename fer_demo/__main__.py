@@ -61,6 +61,11 @@ def _analyse(given: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
+    files = list(_pictures(given.paths))
+    if not files:  # before the models are loaded for nothing
+        folders = ", ".join(_printable(path) for path in given.paths)
+        print(f"No picture was found in {folders}.", file=sys.stderr)
+        return 2
     with ThreadPoolExecutor(1) as pool:  # the detector may have to come over the network
         detector_to_be = pool.submit(load_detector, settings)
         classifier = _load_predictor(given.model, settings)
@@ -68,11 +73,6 @@ def _analyse(given: argparse.Namespace) -> int:
     if detector.notice:
         print(detector.notice, file=sys.stderr)
     records: list[dict[str, Any]] = []
-    files = list(_pictures(given.paths))
-    if not files:
-        folders = ", ".join(_printable(path) for path in given.paths)
-        print(f"No picture was found in {folders}.", file=sys.stderr)
-        return 2
     for number, path in enumerate(tqdm(files, unit="picture", disable=not sys.stderr.isatty()), 1):
         record, analysis = _analyse_file(
             path, detector, classifier, given.threshold, settings.max_faces
