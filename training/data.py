@@ -90,6 +90,17 @@ def fingerprint(*arrays: NDArray[Any] | None) -> str:
     return digest.hexdigest()
 
 
+def votes_of(faces: LabelledFaces) -> NDArray[np.uint8]:
+    """(N, 10) FER+ votes.
+
+    Raises:
+        DataError: the faces have none.
+    """
+    if faces.votes is None:
+        raise DataError("This needs FER+ votes, and these images have none.")
+    return faces.votes
+
+
 def tell_cautions(*sets: LabelledFaces) -> None:
     """Write to stderr what figures from these sets are not."""
     for faces in sets:
@@ -123,9 +134,9 @@ def read_split(data: Path, split: str, labels: Mapping[str, str] | None = None) 
     if not data.is_dir():
         raise DataError(f"{data} is not a folder, a .parquet or a .csv file.")
     if any(data.glob("*.parquet")):
-        files = sorted(data.glob(f"{split}*.parquet"))
+        files = [f for f in sorted(data.glob("*.parquet")) if re.fullmatch(split + SHARD, f.stem)]
         if not files:
-            raise DataError(f"{data} holds no {split}*.parquet.")
+            raise DataError(f"{data} holds no {split}.parquet and no shards of it.")
         return _check_count(read_parquet(files, labels), data, split)
     if (data / "fer2013.csv").is_file():
         return _check_count(read_csv(data / "fer2013.csv", split, labels), data, split)
@@ -169,13 +180,20 @@ def _check_count(faces: LabelledFaces, data: Path, split: str) -> LabelledFaces:
 
 
 def read_parquet(files: list[Path], labels: Mapping[str, str] | None = None) -> LabelledFaces:
-    """Shards of the Hugging Face image convention, in the order given."""
+    """Shards of the Hugging Face image convention, in the order given.
+
+    Raises:
+        DataError: one is damaged, or some have votes and some have not.
+    """
     parts = [_read_shard(file, labels or {}) for file in files]
     votes = [part.votes for part in parts if part.votes is not None]
+    if 0 < len(votes) < len(parts):
+        without = next(f for f, p in zip(files, parts, strict=True) if p.votes is None)
+        raise DataError(f"{without} has no column votes, though other shards beside it have.")
     return LabelledFaces(
         np.concatenate([part.grey for part in parts]),
         np.concatenate([part.label for part in parts]),
-        np.concatenate(votes) if len(votes) == len(parts) else None,
+        np.concatenate(votes) if votes else None,
     )
 
 
@@ -262,20 +280,27 @@ def _read_votes(file: Path, usages: list[str]) -> NDArray[np.uint8]:
 
 
 def _read_folder_split(data: Path, split: str, labels: Mapping[str, str]) -> LabelledFaces:
-    """A copy with train/ and test/ or validation/, or a plain folder of emotion folders."""
+    """A copy with train/, and validation/ or test/ or both, or a plain folder of emotion folders.
+
+    Of both, test/ is the part that is held out: PrivateTest.
+    """
     train = data / "train"
-    test = next((data / n for n in ("test", "validation") if (data / n).is_dir()), None)
-    if not train.is_dir() and test is None:
+    held = [data / name for name in ("validation", "test") if (data / name).is_dir()]
+    if not train.is_dir() and not held:
         return read_folder(data, labels)
-    wanted = train if split == "train" else test
-    if split == "private_test":
+    folders = [train, *held]
+    index = list(SPLITS).index(split)
+    if split == "private_test" and len(held) < 2:
         raise DataError(f"{data} is a copy in folders: none of them keeps PrivateTest apart.")
-    if wanted is None or not wanted.is_dir():
+    if index >= len(folders) or not folders[index].is_dir():
         raise DataError(
             f"{data} has no {'train/' if split == 'train' else 'test/ or validation/'}."
         )
+    wanted = folders[index]
     faces = read_folder(wanted, labels)
-    sizes = (_count_pictures(train), _count_pictures(test) if test else 0)
+    sizes = tuple(_count_pictures(folder) for folder in folders)
+    if sizes == tuple(OFFICIAL_COUNTS.values()):
+        return faces
     if sizes == MERGED_TESTS:
         if split == "train":
             return faces
@@ -295,7 +320,8 @@ def _read_folder_split(data: Path, split: str, labels: Mapping[str, str]) -> Lab
     return replace(
         faces,
         caution=f"{data} is not a copy of FER2013 that is known here "
-        f"({sizes[0]:,} and {sizes[1]:,} pictures): its figures compare with nobody's.",
+        f"({' and '.join(f'{size:,}' for size in sizes)} pictures): its figures compare with "
+        "nobody's.",
     )
 
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from fer_demo.crops import TERMS_IN_USE, align
 from fer_demo.faces import YuNet
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Photo
-from training.data import DataError, read_split
+from training.data import DataError, read_split, votes_of
 from training.folder import FolderError, load_network
 from training.predict import predict_logits
 from training.votes import ferplus7_label
@@ -99,9 +99,7 @@ def corner_displacement(boxes: Array, landmarks: Array, x: Array, y: Array, side
 def cost_of_detection(data: Path, weights: Path, detector: YuNet) -> str:
     """PublicTest accuracy (ferplus7) of the original crops and of the app's own, in a sentence."""
     faces = read_split(data, "public_test")
-    if faces.votes is None:
-        raise DataError(f"{data} holds no FER+ votes.")
-    label = ferplus7_label(faces.votes)
+    label = ferplus7_label(votes_of(faces))
     kept, crops = [], []
     for row in tqdm(np.flatnonzero(label >= 0), unit="image", disable=None):
         photo = enlarged(faces.grey[row])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fer_demo.crops import HAAR_GROWTH, align
 from fer_demo.errors import FerDemoError
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Faces, Photo
-from training.data import DataError, read_split
+from training.data import DataError, read_split, votes_of
 from training.folder import FolderError
 from training.predict import Model, models_of
 from training.votes import ferplus7_label
@@ -87,10 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         faces = read_split(given.data, "public_test")
-        if faces.votes is None:
-            raise DataError(f"{given.data} holds no FER+ votes.")
+        label = ferplus7_label(votes_of(faces))
         models = models_of(given.weights)
-        label = ferplus7_label(faces.votes)
         print(table(models, faces.grey[label >= 0], label[label >= 0]))
     except (DataError, FolderError, FerDemoError, OSError) as error:
         print(error, file=sys.stderr)

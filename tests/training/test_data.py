@@ -40,8 +40,10 @@ def write_csv(folder: Path, parts: dict[str, LabelledFaces], *, votes: bool = Tr
                 out.writerow([usage, f"fer{i:07d}.png", *row])
 
 
-def write_pictures(folder: Path, names: list[str], per_name: int, side: int = 48) -> None:
-    image = cv2.imencode(".png", np.full((side, side), 7, np.uint8))[1].tobytes()
+def write_pictures(
+    folder: Path, names: list[str], per_name: int, side: int = 48, level: int = 7
+) -> None:
+    image = cv2.imencode(".png", np.full((side, side), level, np.uint8))[1].tobytes()
     for name in names:
         (folder / name).mkdir(parents=True)
         for i in range(per_name):
@@ -205,6 +207,21 @@ def test_a_spoiled_parquet_is_named(tmp_path: Path) -> None:
         read_split(tmp_path, "train")
 
 
+def test_shards_of_which_some_have_no_votes_are_refused(tmp_path: Path) -> None:
+    faces = tiny_faces(14)
+    write_parquet(tmp_path / "train-00000-of-00002.parquet", faces[:7])
+    bare = LabelledFaces(faces.grey[7:], faces.label[7:], None)
+    write_parquet(tmp_path / "train-00001-of-00002.parquet", bare)
+    with pytest.raises(DataError, match=r"train-00001-of-00002.parquet has no column votes"):
+        read_split(tmp_path, "train")
+
+
+def test_a_parquet_file_of_another_name_is_no_shard(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "train.parquet", tiny_faces(7))
+    write_parquet(tmp_path / "train_backup.parquet", tiny_faces(14))
+    assert len(read_split(tmp_path, "train")) == 7
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
         read_split(tmp_path / "nowhere", "train")
@@ -229,6 +246,25 @@ def test_image_folders(names: list[str], tmp_path: Path) -> None:
     assert test.grey.shape == (14, 48, 48)
     assert test.votes is None
     assert "figures compare with nobody's" in test.caution
+
+
+def test_of_three_folders_test_is_held_out(tmp_path: Path) -> None:
+    for name, level in (("train", 1), ("validation", 2), ("test", 3)):
+        write_pictures(tmp_path / name, ["happy"], 1, level=level)
+    splits = ("train", "public_test", "private_test")
+    assert [read_split(tmp_path, split).grey[0, 0, 0] for split in splits] == [1, 2, 3]
+    assert "(1 and 1 and 1 pictures)" in read_split(tmp_path, "public_test").caution
+
+
+def test_fer2013_in_three_folders_is_the_official_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = {"train": 3, "public_test": 2, "private_test": 1}
+    monkeypatch.setattr("training.data.OFFICIAL_COUNTS", counts)
+    for name, count in zip(("train", "validation", "test"), counts.values(), strict=True):
+        write_pictures(tmp_path / name, ["happy"], count)
+    test = read_split(tmp_path, "public_test")
+    assert (len(test), test.caution, test.for_selection) == (2, "", True)
 
 
 def test_the_copies_in_circulation_are_known_by_their_sizes() -> None:
