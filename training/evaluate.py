@@ -14,7 +14,6 @@ Where the set has no votes, `given7` is the head that the app shows against the 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ from training.folder import FolderError, weights_sha256
 from training.metrics import ece, entropy_correlation, head_report
 from training.pose import accuracy_by_pose, yaw_and_size
 from training.predict import Model, models_of
+from training.record import write_json
 from training.votes import ferplus7_label, ferplus8_label, is_tie, vote_entropy
 
 
@@ -138,7 +138,8 @@ def _report(
     if name in model.temperature:
         report["ece_raw"] = round(ece(x * np.float32(model.temperature[name]), label), 5)
     if faces.votes is not None:
-        voted = vote_entropy(faces.votes[kept])
+        # Of the same classes as the prediction: contempt is one of the eight only.
+        voted = vote_entropy(faces.votes[kept], len(protocol.names))
         report["entropy_correlation"] = entropy_correlation(x, voted)
         if name == "ferplus7":
             clear = ~is_tie(faces.votes[kept])
@@ -249,14 +250,9 @@ def write_beside(folders: Sequence[Path], document: dict[str, Any]) -> None:
     for folder in folders:
         name = folder.resolve().name
         alone = {key: {name: document[key][name]} for key in ("weights", "results")}
-        _write(folder / "evaluation.json", document | alone)
+        write_json(folder / "evaluation.json", document | alone)
     if len(folders) > 1:
-        _write(folders[0].resolve().parent / "evaluation.json", document)
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1) + "\n")
+        write_json(folders[0].resolve().parent / "evaluation.json", document)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -288,7 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
         given = parser.parse_args(arguments)
         document = evaluate(given)
         if given.json is not None:
-            _write(given.json, document)
+            write_json(given.json, document)
         if given.beside:
             write_beside(given.weights, document)
     except (DataError, FolderError, FerDemoError, OSError) as error:

@@ -12,7 +12,6 @@ weights are made random, stage by stage from the last (Adebayo et al. 2018).
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -52,6 +51,7 @@ from training.faithfulness import (
 )
 from training.folder import FolderError, verified_folder
 from training.metrics import bootstrap
+from training.record import write_json
 
 DEFAULT = "influence"
 """What the Photo page shows first."""
@@ -262,8 +262,7 @@ def main(arguments: list[str] | None = None) -> int:
         split = split_name(given.data, "public_test")
         document = {"data": given.data.name, "split": split}
         document |= explain(weights, faces.grey[np.sort(chosen)])
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(document, indent=1) + "\n")
+        write_json(given.json, document)
     except (DataError, FolderError, FerDemoError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

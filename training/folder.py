@@ -22,6 +22,7 @@ from fer_demo.crops import INPUT_MEAN, INPUT_STD
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from fer_demo.verify import LABELS, Refused, verify
 from fer_demo.weights import WeightsFolder
+from training.record import write_json, write_whole
 
 LICENCE = "other: weights trained on FER2013, research use"
 
@@ -103,20 +104,13 @@ def fold_temperature(
 
 def write_folder(path: Path, config: dict[str, Any], state: dict[str, Tensor]) -> None:
     """Write the three files, each whole or not at all, the manifest last."""
-    path.mkdir(parents=True, exist_ok=True)
-    _write(path / "config.json", (json.dumps(config, indent=2) + "\n").encode())
-    _write(path / "model.safetensors", save(state, metadata={"format": "pt"}))
+    write_json(path / "config.json", config, indent=2)
+    write_whole(path / "model.safetensors", save(state, metadata={"format": "pt"}))
     files = {}
     for name in ("model.safetensors", "config.json"):
         data = (path / name).read_bytes()
         files[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    _write(path / "manifest.json", (json.dumps({"files": files}, indent=2) + "\n").encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)
+    write_json(path / "manifest.json", {"files": files}, indent=2)
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -13,7 +13,6 @@ there are no pictures of them here that may be used.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,8 +30,9 @@ from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.pipeline import analyse
 from fer_demo.settings import Settings
 from fer_demo.types import Photo
-from training.data import DataError, LabelledFaces, read_split
+from training.data import DataError, LabelledFaces, read_split, votes_of
 from training.folder import FolderError, verified_folder
+from training.record import write_json
 from training.votes import ferplus7_label
 
 SIDE = 192
@@ -172,14 +172,14 @@ def kinds(
     """
     generator = np.random.default_rng(0)
     test = splits[0]
-    label = ferplus7_label(_votes(test))
+    label = ferplus7_label(votes_of(test))
     faces = np.flatnonzero(label >= 0)
     chosen = generator.choice(faces, min(images, len(faces)), replace=False)
     photographs = [photograph(crop) for crop in test.grey[chosen]]
     for name, change in MADE_OF_PHOTOGRAPHS.items():
         yield name, [change(face) for face in photographs], label[chosen]
     yield "faces drawn by code", [drawn(generator) for _ in range(images)], None
-    nothing = [split.grey[_votes(split)[:, -1] >= NO_FACE_VOTES] for split in splits]
+    nothing = [split.grey[votes_of(split)[:, -1] >= NO_FACE_VOTES] for split in splits]
     yield (
         "no face, by its annotators",
         [photograph(crop) for crop in np.unique(np.concatenate(nothing), axis=0)[:images]],
@@ -221,12 +221,6 @@ def measure(
         "right": None if label is None else round(right / max(n, 1), 5),
         "warnings": {word: round(count / n, 5) for word, count in words.most_common()},
     }
-
-
-def _votes(faces: LabelledFaces) -> NDArray[np.uint8]:
-    if faces.votes is None:
-        raise DataError("This needs FER+ votes: they say what is no face.")
-    return faces.votes
 
 
 def _colour(grey: Grey) -> NDArray[np.uint8]:
@@ -278,8 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
             "detector": detector.name,
             "kinds": found,
         }
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(document, indent=1) + "\n")
+        write_json(given.json, document)
     except (DataError, FolderError, FerDemoError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.faces import FaceDetector
+from fer_demo.quality import nose_offset
 from fer_demo.types import GREY_SIDE, Photo
 from training.data import DataError
 
@@ -41,10 +42,9 @@ def yaw_and_size(
         faces = detector.detect(Photo(np.repeat(crop[:, :, None], 3, axis=2)), THRESHOLD)
         if len(faces) == 0 or faces.landmarks is None:
             continue
-        left, right, nose = faces.landmarks[faces.score.argmax()][:3].astype(np.float64)
-        line = right - left
-        size[row] = np.hypot(*line) * GREY_SIDE / len(crop)
-        yaw[row] = abs((nose - (left + right) / 2) @ line) / (line @ line)
+        landmarks = faces.landmarks[faces.score.argmax()]
+        size[row] = np.hypot(*(landmarks[1] - landmarks[0])) * GREY_SIDE / len(crop)
+        yaw[row] = abs(nose_offset(landmarks))
     return yaw, size
 
 

@@ -65,9 +65,10 @@ def is_tie(votes: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return (votes == votes.max(1, keepdims=True)).sum(1) > 1
 
 
-def vote_entropy(votes: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(N,) entropy in nats of the votes for the seven basic expressions; NaN without any."""
-    seven = votes[:, FERPLUS_TO_EXPRESSIONS[:7]].astype(np.float64)
-    total = seven.sum(1, keepdims=True)
-    share = np.divide(seven, total, out=np.full_like(seven, np.nan), where=total > 0)
+def vote_entropy(votes: NDArray[np.uint8], expressions: int) -> NDArray[np.float64]:
+    """(N,) entropy in nats of the votes for the seven basic expressions, or for those and
+    contempt (8); NaN without any."""
+    given = votes[:, FERPLUS_TO_EXPRESSIONS[:expressions]].astype(np.float64)
+    total = given.sum(1, keepdims=True)
+    share = np.divide(given, total, out=np.full_like(given, np.nan), where=total > 0)
     return -(share * np.log(np.where(share > 0, share, 1))).sum(1)

@@ -64,6 +64,8 @@ def test_target_is_masked_where_no_face_leads() -> None:
 
 
 def test_vote_entropy() -> None:
-    assert vote_entropy(votes(anger=10))[0] == 0
-    np.testing.assert_allclose(vote_entropy(votes(anger=5, fear=5)), np.log(2))
-    assert np.isnan(vote_entropy(votes(NF=10))[0])
+    assert vote_entropy(votes(anger=10), 7)[0] == 0
+    np.testing.assert_allclose(vote_entropy(votes(anger=5, fear=5), 7), np.log(2))
+    assert np.isnan(vote_entropy(votes(NF=10), 7)[0])
+    assert vote_entropy(votes(anger=5, contempt=5), 7)[0] == 0
+    np.testing.assert_allclose(vote_entropy(votes(anger=5, contempt=5), 8), np.log(2))
