@@ -47,6 +47,11 @@ def export(run: Path, to: Path) -> dict[str, Any]:
             f"{run} cannot be exported: the app's networks have one grey channel and average "
             "pooling."
         )
+    if not checkpoint.get("learns_ferplus", True):  # not in the first checkpoints
+        raise ExportError(
+            f"{run} cannot be exported: nothing taught it FER+'s classes, and the app shows no "
+            "others. It needs votes and a ferplus_weight above 0, or teachers."
+        )
     network = timm.create_model(
         recipe["architecture"],
         in_chans=1,
@@ -59,6 +64,7 @@ def export(run: Path, to: Path) -> dict[str, Any]:
     # first checkpoints that did, what was before is not kept). All else is of the last run.
     done = checkpoint["history"][-1]["epoch"] if checkpoint["history"] else 0
     trained = {**recipe, "steps": step, "epochs_done": checkpoint.get("epochs_before", 0) + done}
+    trained["made_by"] = checkpoint.get("made_by", "unknown code")
     teachers = [*checkpoint.get("teachers_before", ()), *checkpoint.get("teachers", ())]
     if teachers:
         trained["teachers"] = list(dict.fromkeys(teachers))

@@ -33,6 +33,7 @@ from training.objective import (
 )
 from training.predict import predict_logits
 from training.recipe import Recipe, RecipeError, as_dict
+from training.record import code_version
 from training.stop import TrainingStopped
 from training.votes import ferplus8_label
 
@@ -80,6 +81,8 @@ class Run:
             )
         native = bf16_in_hardware()
         bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and native)
+        self.made_by = f"{code_version() or 'unknown code'} in {'bf16' if bf16 else 'fp32'}"
+        """The commits and precisions that the run was trained by, one after another."""
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
         self.recipe, self.out, self.step = recipe, out, 0
         self.history: list[dict[str, float | None]] = []
@@ -136,6 +139,12 @@ class Run:
     def total_steps(self) -> int:
         """Optimizer steps from the first to the last."""
         return self.recipe.epochs * self.steps_per_epoch
+
+    @property
+    def learns_ferplus(self) -> bool:
+        """Whether votes or teachers teach FER+'s head: the app shows no other."""
+        voted = self.recipe.ferplus_weight > 0 and bool((self.weight > 0).any())
+        return voted or self.recipe.teacher_weight > 0
 
     @property
     def network(self) -> nn.Module:
@@ -203,6 +212,8 @@ class Run:
         """Everything a later process needs to continue."""
         return {
             "recipe": as_dict(self.recipe),
+            "learns_ferplus": self.learns_ferplus,
+            "made_by": self.made_by,
             "teachers": list(self.teachers),
             "began_from": self.began_from,
             "epochs_before": self.epochs_before,
@@ -260,6 +271,11 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.history = state["step"], state["history"]
         self.began_from = began_from
+        made_by = state.get("made_by", "unknown code")
+        if self.step >= self.total_steps:
+            self.made_by = made_by
+        elif not made_by.endswith(self.made_by):
+            self.made_by = f"{made_by}, then {self.made_by}"
         last = self.history[-1]["minutes"] if self.history else 0
         self.seconds = state.get("seconds", 60 * (last or 0))
         if "epochs_before" in state:  # not in the first checkpoints that were made

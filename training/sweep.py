@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -40,6 +39,7 @@ from training.recipe import (
     load_recipe,
     overrides_from,
 )
+from training.record import write_json
 from training.run import Run, read_checkpoint, recipe_of
 from training.stop import Diverged, Stop, TrainingStopped
 from training.train import fit, refuse_unused
@@ -130,8 +130,7 @@ def outcome(
     with run.accelerator.autocast():
         logits = predict_logits(run.ema.module, run.valid_grey, run.recipe.input_size).cpu().numpy()
     labels = {"fer2013": valid.label}
-    learned = run.recipe.ferplus_weight > 0 or run.recipe.teacher_weight > 0
-    if valid.votes is not None and learned:
+    if valid.votes is not None and run.learns_ferplus:
         labels["ferplus8"] = ferplus8_label(valid.votes)
     row: dict[str, Any] = {}
     each: dict[str, Floats] = {}
@@ -149,7 +148,7 @@ def outcome(
             "nll": round(float(each[head].mean()), 5),
             "nll_uncalibrated": round(nll(x.astype(np.float64), y), 5),
         }
-    row["minutes"] = run.history[-1]["minutes"]
+    row |= {"minutes": run.history[-1]["minutes"], "made_by": run.made_by}
     return Outcome(settings, row, each)
 
 
@@ -254,7 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "rows": rows,
                 "diverged": diverged,
             }
-            given.json.write_text(json.dumps(document, indent=1) + "\n")
+            write_json(given.json, document)
     except TrainingStopped as error:
         print(f"{error.happened} {GO_ON if error.advice else ''}".rstrip(), file=sys.stderr)
         return 1

@@ -120,7 +120,7 @@ def resume_point(run: Run) -> Path:
 
     Raises:
         TrainingStopped: there is none that can be read, or the recipe differs in more than its
-            length.
+            length, or ends before it.
     """
     path = run.out / "last.pt"
     if not path.is_file():
@@ -132,6 +132,11 @@ def resume_point(run: Run) -> Path:
         raise TrainingStopped(
             f"{path} was made with other settings. Resume with the same recipe and overrides "
             f"(only {', '.join(MAY_CHANGE)} may change), or choose another --out."
+        )
+    if run.recipe.epochs < recipe.epochs and old["step"] >= run.total_steps:
+        raise TrainingStopped(
+            f"{path} is past epoch {run.recipe.epochs} already, and its learning rate fell "
+            "otherwise: only --epochs above what is done can shorten a run."
         )
     decay_begins = (recipe.epochs - recipe.decay_epochs) * run.steps_per_epoch
     if run.recipe.epochs > recipe.epochs and old["step"] > decay_begins:
@@ -188,6 +193,8 @@ def main(arguments: list[str] | None = None) -> int:
             tell_cautions(train, valid)
         if given.resume:
             run.load(resume_point(run))
+            if run.step == run.total_steps:
+                print(f"{given.out} is finished: --epochs MORE makes it longer.", file=sys.stderr)
         elif (given.out / "last.pt").exists():
             raise TrainingStopped(
                 f"{given.out} holds a run already: add --resume to continue it, or choose another "

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import ROOT
 from tests.training.conftest import (
@@ -24,8 +26,9 @@ from tests.training.conftest import (
     tiny_faces,
     write_parquet,
 )
-from training import train
+from training import export, train
 from training.data import LabelledFaces
+from training.record import code_version
 
 WHAT_SHIPS = ("--architecture", "test_efficientnet", "--optimizer", "nmuon")
 """BatchNorm and Muon, as the recipes have them whose weights ship; the tiny recipe has neither."""
@@ -126,6 +129,13 @@ def test_a_finished_run_can_be_made_longer(
     assert_same_weights(short, long)
 
 
+def test_a_finished_run_that_is_resumed_says_that_it_is_finished(
+    tiny_run: Path, tiny_data: Path, recipe_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_training(recipe_file, tiny_data, tiny_run, "--resume") == 0
+    assert "is finished: --epochs MORE makes it longer" in capsys.readouterr().err
+
+
 def test_refusals_say_what_to_do(
     tiny_run: Path,
     tiny_data: Path,
@@ -137,6 +147,7 @@ def test_refusals_say_what_to_do(
         (tiny_run, (), "holds a run already: add --resume"),
         (tiny_run, ("--resume", "--batch-size", "8"), "was made with other settings"),
         (tmp_path / "new", ("--resume",), "holds no checkpoint to resume from"),
+        (tiny_run, ("--resume", "--epochs", "1"), "last.pt is past epoch 1 already"),
         (tmp_path / "x", ("--architecture", "resnet19"), 'timm has no architecture "resnet19"'),
         (tmp_path / "x", ("--optimizer", "adamv"), 'timm has no optimizer "adamv"'),
     ):
@@ -285,6 +296,30 @@ def test_without_votes_only_the_fer2013_head_learns(
     assert run_training(recipe_file, tmp_path, tmp_path / "run", *options) == 0
     assert log_of(tmp_path / "run")[0]["ferplus8"] is None
     assert "holds 64 train images, not FER2013's 28,709" in capsys.readouterr().err
+    # The app shows FER+'s head, of which this run knows nothing.
+    assert export.main(["--run", str(tmp_path / "run"), "--to", str(tmp_path / "weights")]) == 1
+    assert "nothing taught it FER+'s classes" in capsys.readouterr().err
+
+
+def test_the_code_and_precision_of_a_run_stand_in_its_weights_folder(
+    tiny_run: Path, tiny_data: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    made_by = f"{code_version() or 'unknown code'} in fp32"
+    assert export.export(tiny_run, tmp_path / "w")["fer_demo"]["recipe"]["made_by"] == made_by
+    # Made longer by other code, it is of both.
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    for name in ("last.pt", "before_decay.pt"):
+        state = torch.load(run / name, weights_only=True)
+        torch.save(state | {"made_by": "0123 in bf16"}, run / name)
+    assert run_training(recipe_file, tiny_data, run, "--resume") == 0
+    assert checkpoint(run)["made_by"] == "0123 in bf16"
+    assert run_training(recipe_file, tiny_data, run, "--resume", "--epochs", "3") == 0
+    assert checkpoint(run)["made_by"] == f"0123 in bf16, then {made_by}"
+
+
+def test_outside_a_checkout_the_code_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert code_version() == ""
 
 
 def test_two_processes_follow_the_loss_curve_of_one(tiny_data: Path, tmp_path: Path) -> None:
