@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -81,6 +82,10 @@ class Recipe:
     """Share of images that are blurred, sampled down and up, or given sensor noise."""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise RecipeError(f"{field.name} is a finite number, not {value}.")
         for names, holds, words in _BOUNDS:
             for name in names:
                 if not holds(getattr(self, name)):
@@ -118,6 +123,7 @@ class Recipe:
 _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (("epochs", "batch_size", "input_size", "channels"), lambda x: x >= 1, "at least 1"),
     (("learning_rate", "teacher_temperature"), lambda x: x > 0, "above 0"),
+    (("seed",), lambda x: 0 <= x < 2**23, "in [0, 2**23)"),
     (("drop_rate", "scale", "ema_decay"), lambda x: 0 <= x < 1, "in [0, 1)"),
     (
         ("teacher_weight", "label_smoothing", "flip", "erase", "cover", "degrade"),
@@ -131,6 +137,7 @@ _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
             "weight_decay",
             "head_scale",
             "ferplus_weight",
+            "logit_adjustment",
             "rotation",
             "shift",
             "contrast",
@@ -139,7 +146,8 @@ _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
         "at least 0",
     ),
 )
-"""Settings, what holds of each, and the words for it; NaN holds nowhere."""
+"""Settings, what holds of each, and the words for it. A step's generator is seeded with the seed
+times 2**40."""
 
 
 def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
