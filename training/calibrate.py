@@ -118,8 +118,7 @@ def reliability_bins(logits: Floats, label: Labels) -> dict[str, list[Any]]:
     """
     probs = softmax(logits)
     confidence, right = probs.max(1), probs.argmax(1) == label
-    # Right-closed, as in torchmetrics' ECE.
-    bin_ = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    bin_ = np.minimum((confidence * BINS).astype(int), BINS - 1)
     n = np.bincount(bin_, minlength=BINS)
     total = np.bincount(bin_, confidence, BINS)
     return {

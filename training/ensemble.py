@@ -13,7 +13,6 @@ the figures the networks' own temperatures are not cross-fitted: they are in the
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +27,7 @@ from training.data import DataError, LabelledFaces
 from training.folder import FolderError, read_config, weights_sha256
 from training.metrics import Floats, bootstrap
 from training.predict import Model, Network
+from training.record import write_json
 from training.votes import ferplus7_label
 
 
@@ -51,14 +51,14 @@ def measure(
     names = [folder.resolve().name for folder in folders]
     answers = dict(zip((*names, ENSEMBLE), (*(one[1] for one in each), soft), strict=True))
     right = {name: _right(logits, faces) for name, logits in answers.items()}
-    accuracy = {name: round(float(hits.mean()), 5) for name, hits in right.items()}
+    accuracy = {name: float(hits.mean()) for name, hits in right.items()}
     best = max(names, key=lambda name: accuracy[name])
-    ahead = [round(figure, 5) for figure in bootstrap(right[ENSEMBLE] - right[best])]
+    ahead = bootstrap(right[ENSEMBLE] - right[best])
     document = {
         "format": 1,
         "members": {n: weights_sha256(f) for n, f in zip(names, folders, strict=True)},
-        "accuracy": accuracy,
-        "ahead_of_best": ahead,
+        "accuracy": {name: round(share, 5) for name, share in accuracy.items()},
+        "ahead_of_best": [round(figure, 5) for figure in ahead],
         "temperature": fitted.temperature,
         "uncertain_below": fitted.uncertain_below,
         "calibration": fitted.report,
@@ -89,12 +89,14 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         parents = {folder.resolve().parent for folder in given.weights}
-        if len(given.weights) < 2 or len(parents) > 1:
-            raise FolderError("An ensemble takes two or more --weights that lie in one folder.")
+        if len(set(map(Path.resolve, given.weights))) < 2 or len(parents) > 1:
+            raise FolderError(
+                "An ensemble takes two or more different --weights that lie in one folder."
+            )
         faces, train = read_data(given.data, given.seen_in)
         document, told = measure(given.weights, faces, train, given.accuracy)
         path = parents.pop() / FILE
-        path.write_text(json.dumps(document, indent=1) + "\n")
+        write_json(path, document)
     except (DataError, FolderError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

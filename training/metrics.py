@@ -109,7 +109,7 @@ def ece_of_calibrated(logits: Floats, simulations: int = 1000) -> tuple[float, f
     """
     confidence = np.sort(softmax(logits).max(1))
     edges = np.linspace(0, 1, BINS + 1)
-    starts = np.unique(np.searchsorted(confidence, edges, side="right")[:-1])
+    starts = np.unique(np.searchsorted(confidence, edges)[:-1])
     starts = starts[starts < len(confidence)]
     right = np.random.default_rng(0).random((simulations, len(confidence))) < confidence
     gaps = np.add.reduceat(right - confidence, starts, axis=1)

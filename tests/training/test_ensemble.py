@@ -93,7 +93,8 @@ def test_refusals(
     raw = write_weights_folder(folders[0].parent / "raw", "test_resnet")
     far = write_weights_folder(tmp_path / "far", "test_resnet")
     for given, sentence in (
-        ([folders[0]], "takes two or more --weights"),
+        ([folders[0]], "takes two or more different --weights"),
+        ([folders[0], folders[0]], "takes two or more different --weights"),
         ([folders[0], far], "that lie in one folder"),
         ([folders[0], raw], "raw was not calibrated. Run training.calibrate"),
     ):
