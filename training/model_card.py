@@ -64,7 +64,7 @@ def _metadata(name: str, config: Json, document: Json, results: Json) -> ModelCa
         for metric, title, key in (
             ("accuracy", "Accuracy", "accuracy"),
             ("f1", "Macro F1", "macro_f1"),
-            ("expected_calibration_error", "Expected calibration error", "ece"),
+            ("expected_calibration_error", "Expected calibration error", "ece_calibrated"),
         )
     ]
     return ModelCardData(
@@ -146,7 +146,9 @@ def _results(document: Json, results: Json) -> str:
     rows = [
         f"Measured on {document['split']} ({document['n']:,} pictures"
         + (", averaged with the mirrored crop" if document["tta"] else "")
-        + "). ± is one standard error.",
+        + "). ± is one standard error; the calibration error (ECE) is after a temperature that was "
+        "fitted on other folds of these pictures.",
+        *(["", document["caution"]] if document.get("caution") else []),
         "",
         "| protocol | pictures | accuracy | macro F1 | NLL | ECE |",
         "|---|---|---|---|---|---|",
@@ -158,7 +160,8 @@ def _results(document: Json, results: Json) -> str:
                 rows.append(
                     f"| {part} | {r['n']:,} "
                     f"| {100 * r['accuracy']:.2f} ± {100 * r['standard_error']:.2f} % "
-                    f"| {100 * r['macro_f1']:.2f} % | {r['nll']:.3f} | {100 * r['ece']:.2f} % |"
+                    f"| {100 * r['macro_f1']:.2f} % | {r['nll']:.3f} "
+                    f"| {100 * r['ece_calibrated']:.2f} % |"
                 )
     shown = _shown(results)
     rows += ["", f"{HEADS[SHOWN][1]}, by class:" if SHOWN in results else "By class:", ""]
@@ -187,7 +190,7 @@ def _calibration(config: Json, results: Json) -> str:
 
 Temperatures, folded into the last layer: {temperatures}. Expected calibration error of the head
 that the app shows{way}: {100 * shown["ece"]:.2f} %.{expected} Below a confidence of
-{100 * ours["uncertain_below"]:.0f} % the app answers "uncertain".
+{100 * ours["uncertain_below"]:.3g} % the app answers "uncertain".
 """
 
 

@@ -129,6 +129,15 @@ def test_the_model_card_says_what_was_measured(server: HubServer, measured: Path
     assert "Article 5(1)(f)" in card.text
     assert f'timm.create_model("hf-hub:{REPO}", pretrained=True)' in card.text
     assert f"{100 * results['ferplus7']['unseen']['accuracy']:.2f}" in card.text
+    (ece,) = (v for (name, k), v in told.items() if "seven classes" in name and k.startswith("exp"))
+    assert ece == results["fer2013"]["ece_calibrated"] != results["fer2013"]["ece"]
+
+
+def test_the_model_card_says_what_its_figures_are_not(measured: Path) -> None:
+    config = json.loads((measured / "config.json").read_text())
+    document = json.loads((measured / "evaluation.json").read_text())
+    caution = "test is PublicTest and PrivateTest merged."
+    assert caution in model_card("tiny", REPO, config, document | {"caution": caution})
 
 
 def test_the_model_card_gives_the_cross_fitted_calibration_where_there_is_one(
