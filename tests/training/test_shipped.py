@@ -14,6 +14,7 @@ from fer_demo.settings import Settings
 from fer_demo.weights import BUNDLED, model_names
 from tests.conftest import ROOT, require
 from training import evaluate
+from training.folder import weights_sha256
 from training.model_card import model_card
 
 SETTINGS = Settings(hub_repos=())
@@ -24,6 +25,10 @@ ROWS = {
     ENSEMBLE: "| both together",
 }
 """What the row of each starts with, in the README's table."""
+
+RESULTS = ROOT / "training/results"
+
+TRAINING_README = (ROOT / "training/README.md").read_text()
 
 FLIPPED = 2
 """Images that may be called otherwise than on the machine that measured. Processors round the
@@ -61,12 +66,23 @@ def test_a_rerun_of_evaluate_reproduces_the_accuracy_that_ships(
         assert abs(right - wanted) <= FLIPPED, f"{head}: {right} right, not {wanted}"
 
 
+@pytest.fixture(scope="module")
+def flipped() -> dict[str, Any]:
+    """What `evaluate --tta` wrote, whose figures head both READMEs."""
+    return json.loads((RESULTS / "public_test_tta.json").read_text())
+
+
+def test_the_figures_with_the_flip_are_of_the_weights_that_ship(flipped: dict[str, Any]) -> None:
+    names = model_names(SETTINGS)
+    assert flipped["weights"] == {name: weights_sha256(BUNDLED / name) for name in names}
+    assert (flipped["split"], flipped["tta"]) == ("public_test", True)
+
+
 @pytest.mark.parametrize("name", ROWS)
-def test_the_readme_gives_the_figures_that_ship(name: str) -> None:
+def test_the_readme_gives_the_figures_that_ship(name: str, flipped: dict[str, Any]) -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     (row,) = (line for line in lines if line.startswith(ROWS[name]))
     told = re.findall(r"\d+\.\d", row.split("|", 2)[2])
-    flipped = json.loads((ROOT / "training/results/public_test_tta.json").read_text())
     heads = flipped["results"][name]
     shown = (heads["fer2013"], heads["fer2013"]["unseen"], heads["ferplus8"], heads["ferplus7"])
     wanted = [report[key] for report in shown for key in ("accuracy", "standard_error")]
@@ -77,6 +93,46 @@ def test_the_readme_gives_the_figures_that_ship(name: str) -> None:
         calibration = config["fer_demo"]["calibration"]
     wanted += [calibration["ferplus7"]["ece"], *calibration["ferplus7"]["ece_interval"]]
     assert told == [f"{100 * figure:.1f}" for figure in wanted]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_training_readme_gives_the_figures_that_ship(
+    name: str, flipped: dict[str, Any]
+) -> None:
+    (row, *_) = (line for line in TRAINING_README.splitlines() if line.startswith(ROWS[name]))
+    folder = BUNDLED if name == ENSEMBLE else BUNDLED / name
+    plain = json.loads((folder / "evaluation.json").read_text())["results"][name]["fer2013"]
+    fer2013, ferplus8, ferplus7 = flipped["results"][name].values()
+    assert [cell.strip() for cell in row.split("|")[6:11]] == [
+        percent(plain),
+        percent(fer2013).split()[0],
+        percent(fer2013["unseen"]).split()[0],
+        percent(ferplus8),
+        percent(ferplus7),
+    ]
+
+
+def percent(report: dict[str, Any]) -> str:
+    """Accuracy with its standard error, as in the table."""
+    return f"{100 * report['accuracy']:.2f} ± {100 * report['standard_error']:.2f}"
+
+
+SWEEPS = [path for path in sorted(RESULTS.glob("*.json")) if "rows" in json.loads(path.read_text())]
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_the_training_readme_gives_the_figures_of_a_sweep(path: Path) -> None:
+    for row in json.loads(path.read_text())["rows"]:
+        for head in ("fer2013", "ferplus8"):
+            if head not in row:
+                continue
+            found = row[head]
+            accuracy = f"{100 * found['accuracy']:.1f} ± {100 * found['standard_error']:.1f}"
+            assert accuracy in TRAINING_README, row["settings"]
+            if "nll_interval" in found:
+                figures = (found["nll_difference"], *found["nll_interval"])
+                told = "{} [{}, {}]".format(*(f"{figure:+.3f}" for figure in figures))
+                assert told.replace("0.", ".") in TRAINING_README, row["settings"]
 
 
 @pytest.mark.parametrize("name", model_names(SETTINGS))
