@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -45,6 +46,27 @@ def test_a_failure_is_told_and_tried_again() -> None:
         thing()
     assert thing() == "there"
     assert thing() == "there"
+
+
+def test_who_goes_away_does_not_end_what_is_made() -> None:
+    made: list[str] = []
+    goes_on = threading.Event()
+
+    @Once
+    def thing(progress: Progress) -> str:
+        progress(1, 2)
+        assert goes_on.wait(TIMEOUT)
+        made.append("once")
+        return "made"
+
+    def leave(done: int, total: int) -> None:
+        raise InterruptedError(f"{done} of {total}")
+
+    with pytest.raises(InterruptedError, match="1 of 2"):
+        thing(progress=leave)
+    goes_on.set()
+    assert thing() == "made"
+    assert made == ["once"]
 
 
 def page() -> None:
