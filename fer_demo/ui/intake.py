@@ -92,8 +92,7 @@ def _uploader(pictures: Gallery) -> None:
 def _take_uploads(key: str) -> None:
     seen = gallery().seen_uploads
     files = [file for file in st.session_state[key] or () if file.file_id not in seen]
-    if not files:  # one was taken off the control's list, and the picture on show stays
-        gallery().refused.clear()
+    if not files:  # told of again, since the server's copies are gone: nothing is new
         return
     pictures = _gallery_for_more()
     first = len(pictures.pictures)

@@ -81,6 +81,27 @@ def test_two_uploads_faces_charts_evidence_and_csv(page: Page, app_url: str, tmp
     assert rows[0]["face"] == "1"
 
 
+def test_what_was_not_read_stays_named_while_the_page_is_used(page: Page, app_url: str):
+    open_app(page, app_url)
+    upload(page, ("bad.png", b"no picture"), ("good.png", example_png("one")))
+    expect(card(page, 1)).to_be_visible()
+    refused = page.locator(".st-key-refused").get_by_text("bad.png was not read")
+    expect(refused).to_be_visible()
+    # Streamlit tells of the upload once more: the server's copies are gone by now.
+    page.get_by_role("button", name="Add a missed face").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Add a missed face")).to_be_visible()
+    expect(refused).to_be_visible()
+    json_button = page.get_by_role("button", name="JSON")
+    settled(json_button)
+    with page.expect_download() as download:
+        json_button.click()
+    good, bad = json.loads(Path(download.value.path()).read_text())
+    assert (good["image"], bad["image"]) == ("good.png", "bad.png")
+    assert bad["error"].startswith("bad.png was not read")
+
+
 def test_downloads_of_several_pictures(page: Page, app_url: str):
     open_app(page, app_url, "?example=one")
     expect(card(page, 1)).to_be_visible()
