@@ -28,6 +28,8 @@ KEPT_ANALYSES = 3
 comparison needs more: one of each model, and that of all together."""
 KEPT_MAPS = 1000
 """Heat maps that a picture keeps, 10 MB at most: those of 50 faces by several methods."""
+MAX_WAITING = 100_000_000
+"""Bytes of the files that found no place and are kept for another try."""
 
 Box = tuple[float, float, float, float]
 
@@ -79,13 +81,23 @@ class Picture:
         self.maps[key] = values
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A file that did not come among the pictures."""
+
+    name: str
+    sentence: str
+    """Why, and what to do."""
+    data: bytes | None = None
+    """The file itself, where another try may help."""
+
+
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Gallery:
     """All pictures of one session, in the order in which they came."""
 
     pictures: list[Picture] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    """Name, and the sentence that says why."""
+    refused: list[Refusal] = field(default_factory=list)
     shown: int = 0
     seen_uploads: set[str] = field(default_factory=set)
     uploader_round: int = 0
@@ -107,13 +119,32 @@ class Gallery:
                 photo = read_photo(data, name)
                 seconds = time.perf_counter() - started
         except BadImage as error:
-            self.refused.append((name, str(error)))
+            self.refused.append(Refusal(name, str(error)))
             return
         except Busy as error:
-            self.refused.append((name, f"{name} was not read. {error}"))
+            # Kept: a snapshot cannot be taken again.
+            waiting = len(data) + sum(len(one.data or b"") for one in self.refused)
+            kept = data if waiting <= MAX_WAITING else None
+            self.refused.append(Refusal(name, f"{name} was not read. {error}", kept))
             return
         self.let_in = True
         self._add(Picture(hashlib.sha256(data).hexdigest(), name, photo, seconds))
+
+    @property
+    def waiting(self) -> list[Refusal]:
+        """Those that found no place, to be read with `try_again`."""
+        return [one for one in self.refused if one.data is not None]
+
+    def try_again(self) -> None:
+        """Read the files that found no place."""
+        waiting = self.waiting
+        self.refused = [one for one in self.refused if one.data is None]
+        for one in waiting:
+            self.add_file(one.data or b"", one.name)
+
+    def forget_refusals(self) -> None:
+        """They were read by the person; files that found no place go on waiting."""
+        self.refused = self.waiting
 
     def add_example(self, example: Example) -> None:
         """Make one of the pictures to try."""
@@ -131,7 +162,7 @@ class Gallery:
         pixels = _pixels([*self.pictures, picture])
         if len(self.pictures) >= MAX_PICTURES or pixels > MAX_PIXELS:
             self.refused.append(
-                (
+                Refusal(
                     picture.name,
                     f"{picture.name} was left out: there is room for {MAX_PICTURES} pictures at a "
                     f"time, {MAX_PIXELS // 10**6} megapixels together. Clear some first.",
@@ -141,7 +172,7 @@ class Gallery:
         limit = 1_000_000 * resources.settings().open_megapixels
         if pixels + _pixels_of_others(self) > limit:
             self.refused.append(
-                (
+                Refusal(
                     picture.name,
                     f"{picture.name} was left out: visitors have very many pictures open at the "
                     "moment. Try again in a few minutes.",

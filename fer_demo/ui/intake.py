@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -62,8 +64,25 @@ def _gallery_for_more() -> Gallery:
     """
     set_marking(False)
     pictures = gallery()
-    pictures.refused.clear()
+    pictures.forget_refusals()
     return pictures
+
+
+@contextmanager
+def _reading(pictures: Gallery) -> Iterator[None]:
+    """Files are read in the block, and then the first of them is on show."""
+    first = len(pictures.pictures)
+    with resources.slots().visit():  # who had the first one read has the others read, too
+        yield
+    if len(pictures.pictures) > first:
+        pictures.show(first)
+
+
+def try_again() -> None:
+    """Read what found no place before."""
+    set_marking(False)
+    with _reading(gallery()):
+        gallery().try_again()
 
 
 def _examples() -> None:
@@ -95,14 +114,11 @@ def _take_uploads(key: str) -> None:
     if not files:  # told of again, since the server's copies are gone: nothing is new
         return
     pictures = _gallery_for_more()
-    first = len(pictures.pictures)
-    with resources.slots().visit():  # who had the first one read has the others read, too
+    with _reading(pictures):
         for file in files:
             seen.add(file.file_id)
             pictures.add_file(file.getvalue(), file.name)
             forget_upload(file.file_id)
-    if len(pictures.pictures) > first:
-        pictures.show(first)
 
 
 def _example_button(example: Example) -> None:
@@ -160,5 +176,6 @@ def _take_snapshot(key: str) -> None:
 def add_snapshot(file: Any) -> None:
     """Read what a camera control took, as the next picture of the gallery."""
     pictures = _gallery_for_more()
-    pictures.add_file(file.getvalue(), f"snapshot-{len(pictures.pictures) + 1}.jpg")
+    number = len(pictures.pictures) + len(pictures.waiting) + 1
+    pictures.add_file(file.getvalue(), f"snapshot-{number}.jpg")
     forget_upload(file.file_id)

@@ -23,7 +23,7 @@ from fer_demo.ui.cards import CARDS_A_PAGE, cards
 from fer_demo.ui.compare import compare
 from fer_demo.ui.gallery import Gallery, Picture, gallery
 from fer_demo.ui.how_sure import answering_from, answers_of
-from fer_demo.ui.intake import example_by_id, intake
+from fer_demo.ui.intake import example_by_id, intake, try_again
 from fer_demo.ui.layout import notice, told
 from fer_demo.ui.origin import title, weights_line
 from fer_demo.ui.picture import picture_column, set_marking, treat_as_one_face
@@ -134,9 +134,11 @@ def _refusals(pictures: Gallery) -> None:
         count = len(pictures.refused)
         files = "One file was" if count == 1 else f"{count} files were"
         st.markdown(f":material/warning: **{files} not read**")
-        for _, sentence in pictures.refused:
+        for one in pictures.refused:
             # st.text, because the sentence holds a name that came from outside.
-            st.text(sentence)
+            st.text(one.sentence)
+        if pictures.waiting:
+            st.button("Try again", key="again-files", on_click=try_again)
 
 
 def _analyse_all(pictures: Gallery, model: str, threshold: float) -> list[Analysis] | None:
@@ -236,7 +238,7 @@ def _no_face(picture: Picture) -> None:
 def _downloads(pictures: Gallery, analyses: list[Analysis]) -> None:
     """Everything to take home; made when it is clicked."""
     named = [(p.name, a) for p, a in zip(pictures.pictures, analyses, strict=True)]
-    refused = [{"image": name, "error": sentence} for name, sentence in pictures.refused]
+    refused = [{"image": one.name, "error": one.sentence} for one in pictures.refused]
     shown_name, shown = named[pictures.shown]
 
     def records() -> list[dict]:

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from fer_demo import pipeline
 from fer_demo.slots import SENTENCE, Slots
 from fer_demo.ui import compare, heatmaps, resources
+from fer_demo.ui import gallery as gallery_module
 from fer_demo.ui.gallery import Gallery
 from tests.conftest import ROOT
 from tests.ui.conftest import TIMEOUT, example_png, wall_png
@@ -46,6 +47,13 @@ def taken(only_place: Slots) -> Iterator[threading.Event]:
     thread.join()
 
 
+def free(taken: threading.Event, place: Slots) -> None:
+    """The one who holds the place leaves it."""
+    taken.set()
+    while place.taken:
+        time.sleep(0.001)
+
+
 def test_a_busy_server_says_so_and_answers_later(
     app: AppTest, taken: threading.Event, only_place: Slots
 ) -> None:
@@ -53,9 +61,7 @@ def test_a_busy_server_says_so_and_answers_later(
     click(app, "example-one")
     assert not app.exception
     assert [warning.value for warning in app.warning] == [SENTENCE]
-    taken.set()
-    while only_place.taken:
-        time.sleep(0.001)
+    free(taken, only_place)
     click(app, "again")
     assert not app.warning
     assert len(headings(app)) == 1
@@ -88,6 +94,58 @@ def test_an_upload_that_finds_no_place_is_named(app: AppTest, taken: threading.E
     upload(app.run(), ("a.png", example_png("one")))
     assert not app.exception
     assert f"a.png was not read. {SENTENCE}" in texts(app)
+
+
+def test_an_upload_that_found_no_place_is_kept_for_another_try(
+    app: AppTest, taken: threading.Event, only_place: Slots
+) -> None:
+    upload(app.run(), ("bad.png", b"no picture"), ("a.png", example_png("one")))
+    click(app, "again-files")
+    assert f"a.png was not read. {SENTENCE}" in texts(app)
+    # Other files do not push it out.
+    upload(app, ("b.png", example_png("several")))
+    free(taken, only_place)
+    click(app, "again-files")
+    assert not app.exception
+    gallery = app.session_state["gallery"]
+    assert [picture.name for picture in gallery.pictures] == ["a.png", "b.png"]
+    assert gallery.shown == 0
+    assert "a.png was not read" not in texts(app)
+    assert headings(app)
+    assert "again-files" not in [button.key for button in app.button]
+
+
+def test_another_try_leaves_what_cannot_be_read_named(
+    app: AppTest, taken: threading.Event, only_place: Slots
+) -> None:
+    upload(app.run(), ("bad.png", b"no picture"), ("a.png", example_png("one")))
+    free(taken, only_place)
+    click(app, "again-files")
+    assert "bad.png was not read" in texts(app)
+    assert len(headings(app)) == 1
+
+
+def test_a_snapshot_that_found_no_place_is_kept_for_another_try(
+    app: AppTest, taken: threading.Event, only_place: Slots
+) -> None:
+    click(app.run(), "camera-button")
+    app.camera_input[0].set_value(("snap.jpg", example_png("one"), "image/jpeg")).run()
+    assert f"snapshot-1.jpg was not read. {SENTENCE}" in texts(app)
+    free(taken, only_place)
+    click(app, "again-files")
+    assert [picture.name for picture in app.session_state["gallery"].pictures] == ["snapshot-1.jpg"]
+    assert len(headings(app)) == 1
+
+
+def test_no_more_is_kept_for_another_try_than_there_is_room_for(
+    taken: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_module, "MAX_WAITING", 5)
+    gallery = Gallery()
+    for name in ("a.png", "b.png"):
+        gallery.add_file(b"abc", name)
+    assert [one.name for one in gallery.refused] == ["a.png", "b.png"]
+    assert [one.name for one in gallery.waiting] == ["a.png"]
 
 
 class Crowded(Slots):
