@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 import weakref
@@ -90,6 +91,8 @@ class Refusal:
     """Why, and what to do."""
     data: bytes | None = None
     """The file itself, where another try may help."""
+    left_out: bool = False
+    """It could be read, and there was no room for it."""
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -159,32 +162,37 @@ class Gallery:
             if known.digest == picture.digest:
                 self.shown = index
                 return
-        pixels = _pixels([*self.pictures, picture])
-        if len(self.pictures) >= MAX_PICTURES or pixels > MAX_PIXELS:
-            self.refused.append(
-                Refusal(
-                    picture.name,
-                    f"{picture.name} was left out: there is room for {MAX_PICTURES} pictures at a "
-                    f"time, {MAX_PIXELS // 10**6} megapixels together. Clear some first.",
-                )
-            )
-            return
-        limit = 1_000_000 * resources.settings().open_megapixels
-        if pixels + _pixels_of_others(self) > limit:
-            self.refused.append(
-                Refusal(
-                    picture.name,
-                    f"{picture.name} was left out: visitors have very many pictures open at the "
-                    "moment. Try again in a few minutes.",
-                )
-            )
+        if why := self._no_room(picture):
+            sentence = f"{picture.name} was left out: {why}"
+            self.refused.append(Refusal(picture.name, sentence, left_out=True))
             return
         self.pictures.append(picture)
         self.shown = len(self.pictures) - 1
 
+    def _no_room(self, picture: Picture) -> str | None:
+        """Which limit another picture would exceed, and what to do."""
+        if len(self.pictures) >= MAX_PICTURES:
+            return f"there is room for {MAX_PICTURES} pictures at a time. Remove some first."
+        pixels = _pixels([*self.pictures, picture])
+        if pixels > MAX_PIXELS:
+            return (
+                f"there is room for {MAX_PIXELS // 10**6} megapixels, and with it there would be "
+                f"{math.ceil(pixels / 10**6)}. Remove some first."
+            )
+        if pixels + _pixels_of_others(self) > 1_000_000 * resources.settings().open_megapixels:
+            return (
+                "visitors have very many pictures open at the moment. Try again in a few minutes."
+            )
+        return None
+
     def show(self, index: int) -> None:
         """Put another picture on show."""
         self.shown = index
+
+    def remove_shown(self) -> None:
+        """Forget the picture on show and everything found in it; the next one takes its place."""
+        del self.pictures[self.shown]
+        self.shown = max(0, min(self.shown, len(self.pictures) - 1))
 
     def clear(self) -> None:
         """Forget all pictures and everything found in them."""

@@ -31,6 +31,14 @@ def intake() -> None:
                 with st.popover("Examples", icon=":material/image:"):
                     for example in EXAMPLES:
                         _example_button(example)
+                if len(pictures.pictures) > 1:
+                    st.button(
+                        "Remove",
+                        key="remove-shown",
+                        icon=":material/close:",
+                        help="Deletes the picture on show and what was found in it.",
+                        on_click=_remove_shown,
+                    )
                 st.button(
                     "Clear",
                     key="clear",
@@ -55,6 +63,12 @@ def clear() -> None:
     forget_cards()
     st.session_state["camera"] = False
     set_marking(False)
+
+
+def _remove_shown() -> None:
+    set_marking(False)
+    st.session_state.pop("figures", None)  # charts of its faces
+    gallery().remove_shown()
 
 
 def _gallery_for_more() -> Gallery:

@@ -131,12 +131,14 @@ def _refusals(pictures: Gallery) -> None:
     if not pictures.refused:
         return
     with st.container(border=True, key="refused", gap="xsmall"):
-        count = len(pictures.refused)
-        files = "One file was" if count == 1 else f"{count} files were"
-        st.markdown(f":material/warning: **{files} not read**")
-        for one in pictures.refused:
-            # st.text, because the sentence holds a name that came from outside.
-            st.text(one.sentence)
+        for left_out, what in ((False, "not read"), (True, "left out")):
+            some = [one for one in pictures.refused if one.left_out == left_out]
+            if some:
+                files = "One file was" if len(some) == 1 else f"{len(some)} files were"
+                st.markdown(f":material/warning: **{files} {what}**")
+            for one in some:
+                # st.text, because the sentence holds a name that came from outside.
+                st.text(one.sentence)
         if pictures.waiting:
             st.button("Try again", key="again-files", on_click=try_again)
 

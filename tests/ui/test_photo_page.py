@@ -220,6 +220,53 @@ def test_too_many_pictures_are_left_out_and_named(app, monkeypatch):
     assert len(pictures(app).pictures) == 1
 
 
+def test_the_limit_that_leaves_a_picture_out_is_named_and_can_be_met(app, monkeypatch):
+    monkeypatch.setattr(gallery_module, "MAX_PICTURES", 2)
+    files = [(f"{name}.png", example_png(name)) for name in ("one", "several", "uncertain")]
+    upload(app.run(), ("bad.png", b"no picture"), *files)
+    said = "uncertain.png was left out: there is room for 2 pictures at a time. Remove some first."
+    assert said in texts(app)
+    counts = [m.value for m in app.markdown if m.value.startswith(":material/warning:")]
+    assert [count.split("**")[1] for count in counts] == [
+        "One file was not read",
+        "One file was left out",
+    ]
+    click(app, "remove-shown")
+    upload(app, files[2])
+    assert [p.name for p in pictures(app).pictures] == ["several.png", "uncertain.png"]
+    assert "left out" not in texts(app)
+
+    monkeypatch.setattr(gallery_module, "MAX_PICTURES", 3)
+    monkeypatch.setattr(gallery_module, "MAX_PIXELS", 2_000_000)
+    upload(app, ("large.png", png(np.zeros((1000, 1500, 3), np.uint8))))
+    assert "large.png was left out: there is room for 2 megapixels, and with it" in texts(app)
+
+
+def test_the_picture_on_show_is_removed_and_the_others_stay(app):
+    names = ("one", "several", "uncertain")
+    upload(app.run(), *((f"{name}.png", example_png(name)) for name in names))
+    click(app, "show-1")
+    click(app, "remove-shown")
+    assert not app.exception
+    assert [p.name for p in pictures(app).pictures] == ["one.png", "uncertain.png"]
+    assert "uncertain.png" in texts(app)
+    assert len(headings(app)) == 1
+    click(app, "remove-shown")  # the last of the row
+    assert "one.png" in texts(app)
+    assert len(headings(app)) == 1
+    assert "remove-shown" not in [button.key for button in app.button], "there is Clear"
+
+
+def test_a_choice_of_class_is_not_kept_for_the_picture_after_a_removed_one(app):
+    upload(app.run(), ("a.png", example_png("one")), ("b.png", example_png("several")))
+    app.button_group(key="face1").set_value("fear").run()
+    app.query_params["face1"] = "fear"  # as a browser does at once
+    click(app, "remove-shown")
+    assert "face1" not in app.query_params
+    top = next(iter(pictures(app).picture.analyses.values())).predictions.top[0]
+    assert f"Face 1 with the Influence map for {EXPRESSIONS[top]}." in alts(app)
+
+
 def test_pictures_of_all_visitors_together_have_a_limit(app, monkeypatch):
     picture = example_png("one")
     other = gallery_module.Gallery()
