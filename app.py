@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fer_demo.ui.housekeeping import keep_house
-from fer_demo.ui.layout import ICON, frame, told
+from fer_demo.ui.layout import ICON, close_cameras_elsewhere, frame, told
 
 PAGES = (
     st.Page("fer_demo/ui/photo.py", title="Photo", url_path="photo", default=True),
@@ -17,6 +17,7 @@ PAGES = (
 st.set_page_config(page_title="Expression demo", page_icon=str(ICON), layout="wide")
 page = st.navigation(list(PAGES), position="top")
 frame()
+close_cameras_elsewhere(page.url_path)
 keep_house()
 with told("app-again"):  # a bad setting, which any page may be the first to read
     page.run()

@@ -45,6 +45,16 @@ def frame() -> None:
     st.html(STYLE)
 
 
+def close_cameras_elsewhere(page: str) -> None:
+    """A camera control opens the camera: on a page that is come back to it needs a click again.
+
+    Args:
+        page: name in the address of the one that runs now.
+    """
+    if st.session_state.get("visited") != page:
+        st.session_state.update({"visited": page, "camera": False, "live-camera": False})
+
+
 def _keep_uploads_in_memory() -> None:
     """No upload may touch the disk: by default the server spools those over 1 MiB to a file.
 

@@ -98,6 +98,7 @@ def _follow_stream() -> tuple[LiveSession | None, bool]:
     session: LiveSession | None = st.session_state.get("live-session")
     if playing and not st.session_state.get("live-playing"):
         st.session_state.pop("live-outcome", None)
+        st.session_state.pop("live-camera", None)
         earlier = st.session_state["live-earlier"] = session
         session = LiveSession(
             st.session_state["live-ask"],
@@ -272,7 +273,6 @@ def _controls() -> None:
 def _snapshot(playing: bool) -> None:
     """The way that needs no live connection; it opens by itself where that cannot be had."""
     if playing:
-        st.session_state.pop("live-camera", None)
         return
     failed = st.session_state.get("live-outcome") == UNREACHABLE
     opened = st.session_state.get("live-camera", failed)
@@ -287,8 +287,6 @@ def _snapshot(playing: bool) -> None:
     file = st.camera_input("Snapshot", key="live-snapshot", resolution="720p")
     if file is not None:
         add_snapshot(file)
-        # Who comes back opens the camera with a click, as before.
-        st.session_state.pop("live-camera", None)
         if failed:
             del st.session_state["live-outcome"]
         st.switch_page("fer_demo/ui/photo.py")

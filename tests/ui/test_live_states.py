@@ -238,6 +238,21 @@ def test_the_camera_can_be_closed_again(
     assert live.button(key="live-camera-button").label == "Take a snapshot instead"
 
 
+@pytest.mark.parametrize("connects", [True, False])
+def test_the_camera_stays_closed_on_coming_back_to_the_page(
+    live: AppTest, component: Component, connects: bool
+) -> None:
+    open_camera(live, component, connects)
+    assert live.get("camera_input")
+    live.switch_page(PHOTO).run()
+    live.switch_page(LIVE).run()
+    assert not live.get("camera_input")
+    # A START that fails opens it as before.
+    component.fails = TimeoutError()
+    press(live, component)
+    assert live.get("camera_input")
+
+
 def test_start_goes_on_where_the_page_ended_the_stream_and_anew_after_stop(
     live: AppTest, component: Component
 ) -> None:

@@ -334,3 +334,13 @@ def test_the_camera_is_mounted_after_a_click_only(app):
     assert not app.exception
     assert len(headings(app)) == 1
     assert not app.get("camera_input"), "the camera is closed after the picture"
+
+
+def test_the_camera_stays_closed_on_coming_back_to_the_page(app):
+    click(app.run(), "camera-button")
+    app.run()
+    assert app.get("camera_input"), "on the same page it stays open"
+    app.switch_page("fer_demo/ui/models.py").run()
+    app.switch_page("fer_demo/ui/photo.py").run()
+    assert not app.get("camera_input")
+    assert app.button(key="camera-button").label == "Take a snapshot"
