@@ -263,7 +263,8 @@ def _controls() -> None:
         blur_others=blur,
     )
     with told("live-controls-again"):
-        classifier = resources.classifier(name)
+        with st.spinner("Loading the expression model"):  # another one was chosen, perhaps
+            classifier = resources.classifier(name)
         ask = Ask(live_shared.live_detector(), classifier, smoothing / 100, look)
         st.session_state["live-ask"] = ask
         if (session := st.session_state.get("live-session")) is not None:

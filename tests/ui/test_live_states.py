@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +14,12 @@ import streamlit_webrtc
 from streamlit.testing.v1 import AppTest
 
 from fer_demo.bench.film import frame
+from fer_demo.classifier import Predictor
 from fer_demo.live.drawing import Look
 from fer_demo.live.places import Places
 from fer_demo.live.session import LiveSession
 from fer_demo.live.turn import STUN
-from fer_demo.ui import live_shared
+from fer_demo.ui import live_shared, resources
 from tests.conftest import ROOT
 from tests.ui.conftest import TIMEOUT, example_png
 
@@ -349,6 +351,32 @@ def test_settings_reach_a_running_stream_without_another_start(
     assert running.ask.classifier.name == "sure"
     assert running.ask.look == Look(True, "sad", 0.25, mirror=False, blur_others=True)
     assert component.told["video_frame_callback"] == running.receive
+
+
+def test_whoever_chooses_another_model_sees_that_it_is_loaded(
+    live: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, loaded = [], []
+    classifier = resources.classifier
+
+    @contextmanager
+    def spinner(text: str) -> Iterator[None]:
+        shown.append(text)
+        yield
+        shown.remove(text)
+
+    def watch(name: str) -> Predictor:
+        loaded.append((name, *shown))
+        return classifier(name)
+
+    monkeypatch.setattr(st, "spinner", spinner)
+    monkeypatch.setattr(resources, "classifier", watch)
+    live.selectbox(key="live-model").set_value("doubtful").run()
+    # By the page as it begins, and by the controls, which a choice runs alone.
+    assert loaded == [
+        ("doubtful", "Loading the face detector and the expression model"),
+        ("doubtful", "Loading the expression model"),
+    ]
 
 
 def test_settings_survive_a_change_of_page(live: AppTest) -> None:
