@@ -16,6 +16,7 @@ while this is empty. `python -m training.publish` prints the line to put here.""
 MAX_FACES = 50
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
+_HOST = re.compile(r"[\w.-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class Settings:
     """FER_LIVE_PLACES: live streams at a time, of all visitors together."""
     live_seconds: float = 600.0
     """FER_LIVE_SECONDS: how long a live stream may run before it ends by itself."""
+    space_host: str = ""
+    """SPACE_HOST: where the app has a page of its own, as a Hugging Face Space sets it; empty
+    elsewhere."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -54,6 +58,7 @@ class Settings:
             threads=_count(environment, "FER_THREADS", plain.threads),
             live_places=_count(environment, "FER_LIVE_PLACES", plain.live_places),
             live_seconds=_number(environment, "FER_LIVE_SECONDS", plain.live_seconds),
+            space_host=_host(environment.get("SPACE_HOST", "")),
         )
 
 
@@ -75,6 +80,12 @@ def _repos(environment: Mapping[str, str], name: str, default: tuple[str, ...]) 
                 f'not "{repo}".'
             )
     return tuple(dict.fromkeys(repos))
+
+
+def _host(text: str) -> str:
+    """The first of the hosts, made for a link; what a platform sets must not stop the app."""
+    host = text.split(",")[0].strip(" /")
+    return host if _HOST.fullmatch(host) else ""
 
 
 def _count(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -262,6 +262,19 @@ def test_settings_come_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "host"),
+    [
+        ("me-fer.hf.space", "me-fer.hf.space"),
+        ("me-fer.hf.space/, fer.example.org", "me-fer.hf.space"),
+        ("example.org/) [x](y", ""),
+        ("", ""),
+    ],
+)
+def test_the_host_of_a_space_is_one_that_can_stand_in_a_link(value: str, host: str) -> None:
+    assert Settings.from_environment({"SPACE_HOST": value}).space_host == host
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("FER_HUB_REPOS", "resnet18"),

@@ -45,6 +45,11 @@ WORDS: Translations = {
     "media_api_not_available": "This browser gives no page access to a camera here. Open the app "
     "over https or on localhost, in a current browser.",
 }
+IN_A_FRAME: Translations = {
+    "device_access_denied": "The browser refused the camera. Open this page in a tab of its own, "
+    "with the link below, allow the camera in its address bar and press START.",
+}
+"""The address bar above a Space's frame is that of another site."""
 
 
 def main() -> None:
@@ -133,8 +138,14 @@ def _stream(session: LiveSession | None, playing: bool) -> bool:
         until it is rendered its state speaks of that one still.
     """
     box, below = st.container(key="live-video-box"), st.container()
+    host = resources.settings().space_host
     with below:  # the component must keep its place on the page
         servers = _servers()
+        if host:
+            st.caption(
+                "If the browser refuses the camera, "
+                f"[open this page in a tab of its own](https://{host}/live)."
+            )
     try:
         with box:
             context = webrtc_streamer(
@@ -157,7 +168,7 @@ def _stream(session: LiveSession | None, playing: bool) -> bool:
                     "muted": True,
                     "style": {"width": "100%", "borderRadius": "8px"},
                 },
-                translations=WORDS,
+                translations={**WORDS, **IN_A_FRAME} if host else WORDS,
             )
     except Exception as error:  # no connection in ten seconds, mostly
         if not playing:

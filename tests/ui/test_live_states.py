@@ -255,6 +255,24 @@ def test_the_camera_stays_closed_on_coming_back_to_the_page(
     assert live.get("camera_input")
 
 
+@pytest.mark.parametrize("host", ["me-fer.hf.space", ""])
+def test_in_a_space_a_refused_camera_is_answered_with_a_link_to_a_tab_of_its_own(
+    live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("SPACE_HOST", host)
+    resources.settings.clear()
+    live.run()
+    links = [c.value for c in live.caption if "in a tab of its own" in c.value]
+    advice = component.told["translations"]["device_access_denied"]
+    if host:
+        assert len(links) == 1
+        assert "(https://me-fer.hf.space/live)" in links[0]
+        assert "with the link below" in advice
+    else:
+        assert not links
+        assert "Allow it for this page in the address bar" in advice
+
+
 def test_start_goes_on_where_the_page_ended_the_stream_and_anew_after_stop(
     live: AppTest, component: Component
 ) -> None:
