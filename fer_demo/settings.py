@@ -31,7 +31,8 @@ class Settings:
     max_faces: int = MAX_FACES
     """FER_MAX_FACES: faces analysed in one picture."""
     open_megapixels: int = 500
-    """FER_OPEN_MEGAPIXELS: of the pictures that all visitors have open; each costs 3 MB."""
+    """FER_OPEN_MEGAPIXELS: of the pictures that all visitors have open, and of the faces cut out of
+    them; each costs 3 MB."""
     threads: int = 2
     """FER_THREADS: processor threads for a network; the cores there are by default."""
     live_places: int = 2

@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import streamlit as st
@@ -18,12 +18,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from fer_demo.errors import BadImage, Busy
 from fer_demo.examples import Example
 from fer_demo.images import display_name, read_photo
-from fer_demo.types import Analysis, Photo
+from fer_demo.types import COLOUR_SIDE, Analysis, Crops, Photo
 from fer_demo.ui import resources
 
 MAX_PICTURES = 20
 MAX_PIXELS = 120_000_000
-"""Of all pictures of one session together: 360 MB of memory."""
+"""Of all pictures of one session together, and of the faces cut out of them: 360 MB of memory."""
 KEPT_ANALYSES = 3
 """A picture keeps its latest analyses, so that going back to a setting costs nothing; more where a
 comparison needs more: one of each model, and that of all together."""
@@ -73,6 +73,9 @@ class Picture:
         self.analyses.pop(question, None)
         while len(self.analyses) >= max(KEPT_ANALYSES, len(resources.models()) + 1):
             del self.analyses[next(iter(self.analyses))]
+        for known in self.analyses.values():
+            if _same(known.crops, analysis.crops):  # 50 take 7.5 MB, once for all models
+                analysis = replace(analysis, crops=known.crops)
         self.analyses[question] = analysis
 
     def keep_map(self, key: tuple[str, str, bytes, int], values: NDArray[np.float32]) -> None:
@@ -176,8 +179,8 @@ class Gallery:
         pixels = _pixels([*self.pictures, picture])
         if pixels > MAX_PIXELS:
             return (
-                f"there is room for {MAX_PIXELS // 10**6} megapixels, and with it there would be "
-                f"{math.ceil(pixels / 10**6)}. Remove some first."
+                f"there is room for {MAX_PIXELS // 10**6} megapixels of pictures and faces, and "
+                f"with it there would be {math.ceil(pixels / 10**6)}. Remove some first."
             )
         if pixels + _pixels_of_others(self) > 1_000_000 * resources.settings().open_megapixels:
             return (
@@ -208,8 +211,17 @@ _ALL: weakref.WeakSet[Gallery] = weakref.WeakSet()
 _ALL_LOCK = threading.Lock()
 
 
+def _same(one: Crops, other: Crops) -> bool:
+    """Whether two analyses of a photo cut the same faces out of it."""
+    return np.array_equal(one.to_photo, other.to_photo) and np.array_equal(one.grey, other.grey)
+
+
 def _pixels(pictures: Sequence[Picture]) -> int:
-    return sum(picture.photo.width * picture.photo.height for picture in pictures)
+    """Of the photos and of the faces that were cut out of them."""
+    photos = sum(picture.photo.width * picture.photo.height for picture in pictures)
+    # Each once: analyses of the same faces share them.
+    crops = {id(a.crops): a.crops for p in pictures for a in list(p.analyses.values())}
+    return photos + sum(len(one) * COLOUR_SIDE**2 for one in crops.values())
 
 
 def _pixels_of_others(mine: Gallery) -> int:

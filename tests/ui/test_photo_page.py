@@ -9,10 +9,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fer_demo import pipeline
-from fer_demo.types import EXPRESSIONS
+from fer_demo.examples import EXAMPLES
+from fer_demo.types import COLOUR_SIDE, EXPRESSIONS
 from fer_demo.ui import gallery as gallery_module
 from fer_demo.ui import resources
 from fer_demo.ui.layout import NOTICE, NOTICE_TITLE
+from tests.analyses import HAPPY, made_analysis
 from tests.conftest import ROOT
 from tests.ui.conftest import TIMEOUT, example_png, png, wall_png
 
@@ -239,7 +241,8 @@ def test_the_limit_that_leaves_a_picture_out_is_named_and_can_be_met(app, monkey
     monkeypatch.setattr(gallery_module, "MAX_PICTURES", 3)
     monkeypatch.setattr(gallery_module, "MAX_PIXELS", 2_000_000)
     upload(app, ("large.png", png(np.zeros((1000, 1500, 3), np.uint8))))
-    assert "large.png was left out: there is room for 2 megapixels, and with it" in texts(app)
+    said = "large.png was left out: there is room for 2 megapixels of pictures and faces, and with it"
+    assert said in texts(app)
 
 
 def test_the_picture_on_show_is_removed_and_the_others_stay(app):
@@ -280,6 +283,29 @@ def test_pictures_of_all_visitors_together_have_a_limit(app, monkeypatch):
     other.clear()
     upload(app, ("again.png", picture))
     assert len(headings(app)) == 1
+
+
+def test_the_faces_of_all_visitors_pictures_count_as_their_pictures_do(app, monkeypatch):
+    size = EXAMPLES[0].make().shape
+    other = gallery_module.Gallery()
+    other.add_example(EXAMPLES[0])
+    analysis = made_analysis([HAPPY] * 20)
+    other.pictures[0].keep(gallery_module.Question("sure", 0.5), analysis)
+    assert size[0] * size[1] < 1_000_000 < 20 * COLOUR_SIDE**2
+    monkeypatch.setattr(gallery_module, "_ALL", weakref.WeakSet([other]))
+    monkeypatch.setenv("FER_OPEN_MEGAPIXELS", "1")
+    resources.settings.clear()
+    upload(app.run(), ("mine.png", wall_png()))
+    assert "mine.png was left out: visitors have very many pictures open" in texts(app)
+
+
+def test_the_faces_of_a_picture_are_kept_once_for_all_models(one):
+    one.selectbox(key="model").set_value("doubtful").run()
+    one.slider(key="threshold").set_value(0.95).run()
+    sure, doubtful, other = pictures(one).picture.analyses.values()
+    assert len(sure) == 1
+    assert doubtful.crops is sure.crops
+    assert not len(other)
 
 
 def test_uploads_are_not_kept_twice(app):
