@@ -51,7 +51,7 @@ def to_record(analysis: Analysis, image_name: str) -> dict[str, Any]:
     answer needed, which a person may have moved. "left_out" counts the faces beyond the limit,
     where there are any.
     """
-    width, height = analysis.photo.full_size or (analysis.photo.width, analysis.photo.height)
+    width, height = _full_size(analysis)
     return {
         "image": image_name,
         "width": width,
@@ -65,8 +65,14 @@ def to_record(analysis: Analysis, image_name: str) -> dict[str, Any]:
     }
 
 
+def _full_size(analysis: Analysis) -> tuple[int, int]:
+    """Width and height of the upright file, px."""
+    return analysis.photo.full_size or (analysis.photo.width, analysis.photo.height)
+
+
 def _face_record(analysis: Analysis, face: int) -> dict[str, Any]:
     faces, predictions, scale = analysis.faces, analysis.predictions, analysis.photo.scale
+    edges = 2 * _full_size(analysis)
     probs = [round(float(share), 6) for share in predictions.probs[face]]
     top = int(predictions.top[face])
     landmarks = None
@@ -74,7 +80,11 @@ def _face_record(analysis: Analysis, face: int) -> dict[str, Any]:
         landmarks = [[round(float(v) * scale, 2) for v in point] for point in faces.landmarks[face]]
     return {
         "id": face + 1,
-        "box": [round(float(v) * scale, 2) for v in faces.xyxy[face]],
+        # Reducing rounds the shorter side, so its far edge may come back just outside the file.
+        "box": [
+            round(min(float(v) * scale, edge), 2)
+            for v, edge in zip(faces.xyxy[face], edges, strict=True)
+        ],
         "score": round(float(faces.score[face]), 4),
         "landmarks": landmarks,
         "label": predictions.labels[top],

@@ -62,8 +62,11 @@ class Photo:
 
     @property
     def scale(self) -> float:
-        """Pixels of the file for one pixel of `rgb`, 1 or more."""
-        return 1.0 if self.full_size is None else self.full_size[0] / self.width
+        """Pixels of the file for one pixel of `rgb`, 1 or more.
+
+        Of the longer side: the other one may be a few pixels, and rounding is a large part of them.
+        """
+        return 1.0 if self.full_size is None else max(self.full_size) / max(self.width, self.height)
 
     @property
     def height(self) -> int:

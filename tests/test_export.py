@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from fer_demo import export
-from fer_demo.types import EXPRESSIONS, Photo
+from fer_demo.images import read_photo
+from fer_demo.types import EXPRESSIONS, Faces, Photo
 from tests.analyses import HAPPY, made_analysis
 
 
@@ -54,6 +55,21 @@ def test_record_of_a_reduced_photo_is_in_pixels_of_the_file():
     record, doubled = export.to_record(small, "a.jpg"), export.to_record(large, "a.jpg")
     assert (doubled["width"], doubled["height"]) == (1280, 800)
     assert doubled["faces"][0]["box"] == [2 * v for v in record["faces"][0]["box"]]
+
+
+@pytest.mark.parametrize("full", [(30, 12_000), (12_000, 30), (27, 12_000), (31, 12_000)])
+def test_boxes_of_a_very_narrow_reduced_photo_lie_inside_the_file(full):
+    buffer = io.BytesIO()
+    Image.new("RGB", full).save(buffer, "PNG")
+    photo = read_photo(buffer.getvalue(), "a.png")
+    whole = np.array([[0, 0, photo.width, photo.height]], np.float32)
+    analysis = replace(
+        made_analysis((HAPPY,)), photo=photo, faces=Faces(whole, np.ones(1, np.float32))
+    )
+    box = export.to_record(analysis, "a.png")["faces"][0]["box"]
+    assert box[2] <= full[0]
+    assert box[3] <= full[1]
+    assert box[2:] == pytest.approx(full, abs=photo.scale)
 
 
 def test_record_without_faces():
