@@ -92,9 +92,9 @@ def _read(data: bytes, name: str) -> Photo:
     if not data:
         raise BadImage(f"{name} was not read: the file is empty. Choose a {ACCEPTED} picture.")
     if len(data) > MAX_BYTES:
-        size = f"{len(data) / 1e6:.0f} MB"
+        # No size: who reads a file may stop here, and 20.3 MB would be rounded to the limit.
         raise BadImage(
-            f"{name} was not read: it has {size}, the limit is {MAX_BYTES // 10**6} MB. "
+            f"{name} was not read: it has more than {MAX_BYTES // 10**6} MB, which is the limit. "
             "Save it smaller."
         )
     try:
