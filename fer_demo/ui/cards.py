@@ -29,7 +29,7 @@ from fer_demo.types import COLOUR_SIDE, EXPRESSIONS, Analysis
 from fer_demo.ui import resources
 from fer_demo.ui.gallery import Picture, Question
 from fer_demo.ui.heatmaps import METHODS, NOTHING, Look, look_controls, maps_of, what
-from fer_demo.ui.how_sure import like_this
+from fer_demo.ui.how_sure import like_this, said_limit
 from fer_demo.ui.layout import told
 from fer_demo.ui.picture import remove_box
 
@@ -40,7 +40,7 @@ CONFIDENCE_HELP = (
     "It is measured on FER2013 pictures and says less about very different ones."
 )
 UNCERTAIN_HELP = (
-    "No expression reaches a confidence of {limit:.3g} %, which an answer needs here. "
+    "No expression reaches a confidence of {limit}, which an answer needs here. "
     "The two nearest are named instead."
 )
 WARNING_HELP = {
@@ -205,7 +205,7 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
         horizontal=True, vertical_alignment="center", gap="xsmall", key=f"head-{face + 1}"
     ):
         st.image(badge(face + 1, face_colour(analysis, face)), alt=f"Face {face + 1}")
-        uncertain = UNCERTAIN_HELP.format(limit=100 * analysis.uncertain_below)
+        uncertain = UNCERTAIN_HELP.format(limit=said_limit(analysis.uncertain_below))
         st.markdown(
             f"##### {unbroken(finding(analysis, face))}",
             help=uncertain if analysis.is_uncertain(face) else CONFIDENCE_HELP,

@@ -82,13 +82,18 @@ def answering_from(answers: Answers | None, default: float) -> float:
             'Say "uncertain" below',
             list(trades),
             value=answers.fitted.limit,
-            format_func=lambda limit: f"{100 * limit:.0f} %",
+            format_func=said_limit,
             key=f"limit-{answers.fitted.limit}",
             persist_state="session",  # through other pages and other models
         )
         st.markdown(traded(trades[limit]))
         st.caption("On the test pictures, which are FER2013's. Yours may differ.")
     return limit
+
+
+def said_limit(limit: float) -> str:
+    """The confidence that an answer needs, for people; everywhere the same, to a decimal."""
+    return f"{100 * limit:.3g} %"
 
 
 def traded(trade: Trade) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import streamlit as st
 
 from fer_demo import certainty_charts, error_charts, faithfulness_charts
+from fer_demo.charts import unbroken
 from fer_demo.ensemble import ENSEMBLE
 from fer_demo.measured import SPLITS, Json, Measured, bundled
 from fer_demo.model_charts import Row, share
 from fer_demo.ui import resources
 from fer_demo.ui.figures import BARE, finding, missing, numbers, section, show, table
 from fer_demo.ui.how_good import SHOWN, accuracy, how_good
+from fer_demo.ui.how_sure import said_limit
 from fer_demo.ui.origin import short_name, title
 
 INTRO = """
@@ -138,9 +140,9 @@ def _how_sure(model: Measured) -> None:
         missing("Whether its confidence can be trusted", "python -m training.calibrate")
     else:
         held, target = calibration["at_threshold"], calibration["target_accuracy"]
-        limit = model.card["fer_demo"]["uncertain_below"]
+        limit = unbroken(said_limit(model.card["fer_demo"]["uncertain_below"]))
         st.markdown(
-            f"This model answers from a confidence of {share(limit, 0)} on and is uncertain below. "
+            f"This model answers from a confidence of {limit} on and is uncertain below. "
             f"The aim was to be right {share(target, 0)} of the time. On test pictures that the "
             f"limit was not fitted on, {share(held['coverage'])} got an answer, and "
             f"{share(held['accuracy'])} of those answers were right. The pictures are FER2013's; "

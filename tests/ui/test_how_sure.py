@@ -115,6 +115,13 @@ def test_what_a_person_set_stays_while_another_page_or_model_is_looked_at(answer
     assert app.run().select_slider[0].value == 0.5
 
 
+def test_the_limit_is_offered_as_precisely_as_a_card_says_it(answers: Answers):
+    fitted = dataclasses.replace(answers.fitted, limit=0.775)
+    precise = dataclasses.replace(answers, fitted=fitted)
+    app = AppTest.from_function(_page, kwargs={"answers": precise}).run()
+    assert app.select_slider[0].options == ["0 %", "50 %", "77.5 %"]
+
+
 @pytest.mark.parametrize("path", EVALUATIONS, ids=[path.parent.name for path in EVALUATIONS])
 def test_the_card_of_a_shipped_model_counts_as_its_evaluation_does(path: Path):
     document = json.loads(path.read_text())

@@ -270,6 +270,18 @@ def test_the_page_shows_several_models_together(
     assert not app.info
 
 
+def test_the_limit_of_an_answer_is_said_as_precisely_as_on_the_photo_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_measurements(tmp_path / "a")
+    path = tmp_path / "a/config.json"
+    config = json.loads(path.read_text())
+    config["fer_demo"]["uncertain_below"] = 0.775
+    path.write_text(json.dumps(config))
+    said = text(page(tmp_path, monkeypatch))
+    assert "This model answers from a confidence of 77.5\N{NO-BREAK SPACE}% on" in said
+
+
 def test_figures_are_said_to_be_of_the_bundled_weights_where_others_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings_anew: None
 ) -> None:
