@@ -102,7 +102,7 @@ def to_json(records: Sequence[Record]) -> bytes:
 
 
 def to_csv(records: Sequence[Record]) -> bytes:
-    """One row a face, UTF-8; pictures that could not be read have none."""
+    """One row a face, UTF-8 with a mark; pictures that could not be read have none."""
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\r\n")
     writer.writeheader()
@@ -123,7 +123,7 @@ def to_csv(records: Sequence[Record]) -> bytes:
                 "model": record["model"],
             }
             writer.writerow({key: _inert(value) for key, value in row.items()})
-    return out.getvalue().encode()
+    return out.getvalue().encode("utf-8-sig")  # without its mark Excel takes it for another code
 
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

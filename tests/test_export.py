@@ -19,7 +19,7 @@ from tests.analyses import HAPPY, made_analysis
 
 
 def rows(data):
-    return list(csv.DictReader(io.StringIO(data.decode())))
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
 
 
 def test_record_has_the_command_lines_layout():
@@ -87,6 +87,12 @@ def test_csv_has_one_row_a_face():
     assert (first["image"], first["face"], first["label"]) == ("a.jpg", "1", "happy")
     assert second["uncertain"] == "true"
     assert sum(float(first[label]) for label in EXPRESSIONS) == pytest.approx(1, abs=1e-4)
+
+
+def test_csv_says_that_it_is_utf_8_for_excel():
+    data = export.to_csv([export.to_record(made_analysis((HAPPY,)), "Zoë.jpg")])
+    assert data.startswith("\ufeff".encode())
+    assert rows(data)[0]["image"] == "Zoë.jpg"
 
 
 def test_a_moved_limit_is_told_beside_what_it_decided():

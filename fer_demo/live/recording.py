@@ -83,7 +83,10 @@ class Timeline:
         return {name: float(n / total) for name, n in zip(names, found, strict=True)}
 
     def to_csv(self) -> bytes:
-        """A row for each person and moment: time, person, model, label, and probabilities."""
+        """A row for each person and moment: time, person, model, label, and probabilities.
+
+        UTF-8 with a mark, as `export.to_csv`.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\r\n")
         about = ("seconds", "person", "model", "label", "confidence")
@@ -93,7 +96,7 @@ class Timeline:
             writer.writerow(
                 [*head, str(row[UNCERTAIN]).lower(), *row["probabilities"].values()]  # type: ignore[attr-defined]
             )
-        return out.getvalue().encode()
+        return out.getvalue().encode("utf-8-sig")
 
     def to_json(self) -> bytes:
         """Seconds and time shares of each person, then the same rows as the CSV."""

@@ -119,6 +119,6 @@ def test_names_are_inert_in_what_is_printed_and_written(analysed: Any) -> None:
     for path in (folder / "annotated").iterdir():
         assert len(path.name.encode()) < 255
         assert corpus.CANARY not in path.read_bytes()
-    with (folder / "annotated" / "faces.csv").open(newline="") as file:
+    with (folder / "annotated" / "faces.csv").open(newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
             assert not row["image"].startswith(("=", "+", "-", "@"))

@@ -172,7 +172,8 @@ def test_hostile_names_are_text_on_the_page_and_numbers_in_archives(
             assert sum(alt.startswith("Picture ") for alt in alternatives) == len(names)
             assert all(alt.isprintable() for alt in alternatives)
             assert not visitor.of("exception")
-            rows = list(csv.DictReader(StringIO((await visitor.download("CSV")).decode())))
+            table = (await visitor.download("CSV")).decode("utf-8-sig")
+            rows = list(csv.DictReader(StringIO(table)))
             records = json.loads(await visitor.download("JSON"))
             with ZipFile(BytesIO(await visitor.download("ZIP of everything"))) as archive:
                 members = archive.namelist()

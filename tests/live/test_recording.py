@@ -41,11 +41,15 @@ def test_a_full_recording_says_from_when_on_it_took_nothing(
     assert len(full.timeline()) == 4
 
 
+def test_csv_says_that_it_is_utf_8_for_excel() -> None:
+    assert recorded((0.0, (1,))).timeline().to_csv().startswith("\ufeff".encode())
+
+
 def test_shares_csv_and_json_say_the_same() -> None:
     timeline = recorded((0.0, (1, 2)), (0.5, (1, 2)), (1.0, (1,))).timeline()
     assert timeline.shares(1)["happy"] == 1.0
     assert timeline.shares(2)["uncertain"] == 1.0
-    rows = list(csv.DictReader(io.StringIO(timeline.to_csv().decode())))
+    rows = list(csv.DictReader(io.StringIO(timeline.to_csv().decode("utf-8-sig"))))
     assert [(row["seconds"], row["person"]) for row in rows] == [
         ("0.0", "1"), ("0.0", "2"), ("0.5", "1"), ("0.5", "2"), ("1.0", "1"),
     ]  # fmt: skip

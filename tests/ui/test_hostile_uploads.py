@@ -97,7 +97,7 @@ def test_hostile_names_are_text_and_nothing_else(page: Page, app_url: str) -> No
     assert download.value.suggested_filename == "faces.zip"
     with zipfile.ZipFile(download.value.path()) as archive:
         members = archive.namelist()
-        rows = list(csv.DictReader(StringIO(archive.read("faces.csv").decode())))
+        rows = list(csv.DictReader(StringIO(archive.read("faces.csv").decode("utf-8-sig"))))
         records = json.loads(archive.read("faces.json"))
     picture = ["picture-001/annotated.png", "picture-001/face-001.png"]
     assert members == ["faces.csv", "faces.json", *picture]

@@ -120,7 +120,7 @@ def test_from_start_to_the_files_after_stop(browser: Browser, live_server: LiveS
     page.locator(".st-key-live-strips .barlayer path").first.wait_for()
     page.locator(".st-key-live-shares .barlayer path").first.wait_for()
 
-    rows = list(csv.DictReader(io.StringIO(download(page, "CSV").decode())))
+    rows = list(csv.DictReader(io.StringIO(download(page, "CSV").decode("utf-8-sig"))))
     assert {row["person"] for row in rows} >= {"1", "2"}
     assert all(0 <= float(row["confidence"]) <= 1 for row in rows)
     record = json.loads(download(page, "JSON"))
