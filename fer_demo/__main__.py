@@ -75,7 +75,7 @@ def _analyse(given: argparse.Namespace) -> int:
     records: list[dict[str, Any]] = []
     for number, path in enumerate(tqdm(files, unit="picture", disable=not sys.stderr.isatty()), 1):
         record, analysis = _analyse_file(
-            path, detector, classifier, given.threshold, settings.max_faces
+            path, number, detector, classifier, given.threshold, settings.max_faces
         )
         records.append(record)
         said = json.dumps(record, ensure_ascii=False) if given.json else _as_text(record)
@@ -131,7 +131,12 @@ def _pictures(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _analyse_file(
-    path: Path, detector: FaceDetector, classifier: Predictor, threshold: float, max_faces: int
+    path: Path,
+    number: int,
+    detector: FaceDetector,
+    classifier: Predictor,
+    threshold: float,
+    max_faces: int,
 ) -> tuple[dict[str, Any], Analysis | None]:
     shown = _printable(path)
     start = time.perf_counter()
@@ -153,7 +158,7 @@ def _analyse_file(
         max_faces=max_faces,
         decode_seconds=decoded,
     )
-    return to_record(analysis, shown), analysis
+    return to_record(analysis, shown, number), analysis
 
 
 def _printable(path: Path) -> str:

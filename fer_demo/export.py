@@ -1,7 +1,8 @@
 """What a person takes home: records, CSV, JSON, an annotated PNG, a ZIP of everything. Pure.
 
 A record is what `python -m fer_demo analyse --json` prints for one picture; a picture that could
-not be read has the record `{"image": name, "error": sentence}`.
+not be read has the record `{"image": name, "error": sentence}`. Names may be alike, so each picture
+has its number too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ Record = Mapping[str, Any]
 STAGES = ("decode", "detect", "crop", "classify", "total")
 
 CSV_COLUMNS = (
+    "picture",
     "image",
     "face",
     "label",
@@ -43,9 +45,10 @@ CSV_COLUMNS = (
 )
 
 
-def to_record(analysis: Analysis, image_name: str) -> dict[str, Any]:
+def to_record(analysis: Analysis, image_name: str, number: int = 1) -> dict[str, Any]:
     """One picture as plain JSON values.
 
+    "picture" is its number, from 1: that of its folder in the ZIP, or of its annotated file.
     Probabilities are in [0, 1]; width, height, boxes and landmarks in pixels of the upright file,
     also where a large picture was reduced on reading. "uncertain_below" is the confidence that an
     answer needed, which a person may have moved. "left_out" counts the faces beyond the limit,
@@ -53,6 +56,7 @@ def to_record(analysis: Analysis, image_name: str) -> dict[str, Any]:
     """
     width, height = _full_size(analysis)
     return {
+        "picture": number,
         "image": image_name,
         "width": width,
         "height": height,
@@ -95,6 +99,11 @@ def _face_record(analysis: Analysis, face: int) -> dict[str, Any]:
     }
 
 
+def to_records(pictures: Sequence[tuple[str, Analysis]]) -> list[dict[str, Any]]:
+    """Name and analysis of each of several pictures as records, numbered in their order."""
+    return [to_record(one, name, number) for number, (name, one) in enumerate(pictures, start=1)]
+
+
 def to_json(records: Sequence[Record]) -> bytes:
     """A JSON array of records, UTF-8."""
     text = json.dumps(list(records), ensure_ascii=False, indent=2, allow_nan=False)
@@ -109,6 +118,7 @@ def to_csv(records: Sequence[Record]) -> bytes:
     for record in records:
         for face in record.get("faces", ()):
             row = {
+                "picture": record["picture"],
                 "image": record["image"],
                 "face": face["id"],
                 "label": face["label"],
@@ -156,14 +166,14 @@ def to_zip(pictures: Sequence[tuple[str, Analysis]], refused: Sequence[Record] =
     """Everything about several pictures.
 
     Members are named by number alone (`picture-001/annotated.png`, `picture-001/face-001.png`),
-    so no name that came from outside becomes a path; the names stand in `faces.csv` and
+    so no name that came from outside becomes a path; numbers and names stand in `faces.csv` and
     `faces.json`.
 
     Args:
         pictures: name and analysis of each.
         refused: records of pictures that could not be read.
     """
-    records = [to_record(analysis, name) for name, analysis in pictures]
+    records = to_records(pictures)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive:
         archive.writestr("faces.csv", to_csv(records))

@@ -122,12 +122,17 @@ def _read(data: bytes, name: str) -> Photo:
 
 
 def display_name(name: str) -> str:
-    """A file's name for a sentence: its last part, printable, at most 60 characters."""
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    printable = "".join(c for c in last if c.isprintable()).strip()
+    """A file's name for a sentence: printable, at most 60 characters."""
+    printable = full_name(name)
     if len(printable) > 60:
         printable = printable[:40] + "…" + printable[-19:]
-    return printable or "The picture"
+    return printable
+
+
+def full_name(name: str) -> str:
+    """A file's name for a table: its last part, printable, of any length."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c for c in last if c.isprintable()).strip() or "The picture"
 
 
 def _decode(image: Image.Image, orientation: int) -> Photo:

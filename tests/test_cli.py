@@ -87,6 +87,7 @@ def test_annotated_pictures_and_a_table_are_written(analysed: Any) -> None:
     assert Image.open(out / "001-obama.png").size == (910, 1137)
     rows = list(csv.DictReader((out / "faces.csv").read_text("utf-8-sig").splitlines()))
     assert len(rows) == 3
+    assert [row["picture"] for row in rows] == ["1", "3", "3"], "the numbers of the files' names"
 
 
 def test_a_pipe_sees_no_progress_bar(analysed: Any) -> None:

@@ -25,7 +25,8 @@ def rows(data):
 def test_record_has_the_command_lines_layout():
     record = export.to_record(made_analysis(), "a.jpg")
     assert list(record) == [
-        "image", "width", "height", "detector", "model", "uncertain_below", "faces", "seconds",
+        "picture", "image", "width", "height", "detector", "model", "uncertain_below", "faces",
+        "seconds",
     ]  # fmt: skip
     assert (record["width"], record["height"]) == (640, 400)
     assert list(record["seconds"]) == ["decode", "detect", "crop", "classify", "total"]
@@ -74,6 +75,20 @@ def test_boxes_of_a_very_narrow_reduced_photo_lie_inside_the_file(full):
 
 def test_record_without_faces():
     assert export.to_record(made_analysis(()), "a.jpg")["faces"] == []
+
+
+def test_two_files_of_one_name_are_told_apart_by_the_number_of_their_folder():
+    pictures = [("image.jpg", made_analysis((HAPPY,))), ("image.jpg", made_analysis())]
+    records = export.to_records(pictures)
+    assert [record["picture"] for record in records] == [1, 2]
+    with zipfile.ZipFile(io.BytesIO(export.to_zip(pictures))) as archive:
+        table = rows(archive.read("faces.csv"))
+        assert table == rows(export.to_csv(records))
+        for row in table:
+            folder, face = int(row["picture"]), int(row["face"])
+            assert f"picture-{folder:03d}/face-{face:03d}.png" in archive.namelist()
+        assert json.loads(archive.read("faces.json")) == records
+    assert [(row["picture"], row["face"]) for row in table] == [("1", "1"), ("2", "1"), ("2", "2")]
 
 
 def test_json_is_an_array_that_keeps_names_and_errors():

@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from fer_demo.errors import BadImage
-from fer_demo.images import MAX_BYTES, WORKING_SIDE, display_name, read_photo
+from fer_demo.images import MAX_BYTES, WORKING_SIDE, display_name, full_name, read_photo
 
 PICTURE = Image.fromarray(astronaut()[:256, 100:400])
 
@@ -121,6 +121,11 @@ def test_a_header_that_claims_too_many_pixels_is_refused_before_decoding(side: i
 def test_a_file_that_is_too_large_is_not_said_to_have_just_the_limit(over: int) -> None:
     with pytest.raises(BadImage, match="it has more than 20 MB, which is the limit"):
         read_photo(bytes(MAX_BYTES + over), "a.jpg")
+
+
+def test_names_in_tables_are_whole_and_printable() -> None:
+    assert full_name("../../etc/" + "x" * 200 + "\u202e.png") == "x" * 200 + ".png"
+    assert full_name("\n") == "The picture"
 
 
 def test_names_in_sentences_are_short_and_printable() -> None:

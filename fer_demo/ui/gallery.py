@@ -17,7 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fer_demo.errors import BadImage, Busy
 from fer_demo.examples import Example
-from fer_demo.images import display_name, read_photo
+from fer_demo.images import display_name, full_name, read_photo
 from fer_demo.types import COLOUR_SIDE, Analysis, Crops, Photo
 from fer_demo.ui import resources
 
@@ -53,6 +53,7 @@ class Picture:
 
     digest: str
     name: str
+    """In full, as exports have it."""
     photo: Photo
     decode_seconds: float = 0.0
     example: str | None = None
@@ -63,6 +64,11 @@ class Picture:
     maps: dict[tuple[str, str, bytes, int], NDArray[np.float32]] = field(default_factory=dict)
     """(h, w) by model, method, grey crop and expression: a face keeps its maps under any setting of
     the detector."""
+
+    @property
+    def shown_name(self) -> str:
+        """As the page has it."""
+        return display_name(self.name)
 
     def question(self, model: str, threshold: float) -> Question:
         """What is asked of this picture under the page's settings."""
@@ -118,7 +124,7 @@ class Gallery:
 
     def add_file(self, data: bytes, name: str) -> None:
         """Read one file; a refusal is kept beside the pictures."""
-        name = display_name(name)
+        name = full_name(name)
         try:
             with resources.slots().take():
                 started = time.perf_counter()  # not before: the wait for a place is no reading
@@ -131,7 +137,7 @@ class Gallery:
             # Kept: a snapshot cannot be taken again.
             waiting = len(data) + sum(len(one.data or b"") for one in self.refused)
             kept = data if waiting <= MAX_WAITING else None
-            self.refused.append(Refusal(name, f"{name} was not read. {error}", kept))
+            self.refused.append(Refusal(name, f"{display_name(name)} was not read. {error}", kept))
             return
         self.let_in = True
         self._add(Picture(hashlib.sha256(data).hexdigest(), name, photo, seconds))
@@ -166,7 +172,7 @@ class Gallery:
                 self.shown = index
                 return
         if why := self._no_room(picture):
-            sentence = f"{picture.name} was left out: {why}"
+            sentence = f"{picture.shown_name} was left out: {why}"
             self.refused.append(Refusal(picture.name, sentence, left_out=True))
             return
         self.pictures.append(picture)

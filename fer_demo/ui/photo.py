@@ -14,7 +14,7 @@ from fer_demo import log
 from fer_demo.answers import Answers
 from fer_demo.ensemble import ENSEMBLE
 from fer_demo.errors import FerDemoError
-from fer_demo.export import annotated_png, to_csv, to_json, to_record, to_zip
+from fer_demo.export import annotated_png, to_csv, to_json, to_records, to_zip
 from fer_demo.faces import DEFAULT_THRESHOLD
 from fer_demo.pipeline import analyse
 from fer_demo.types import Analysis
@@ -226,7 +226,7 @@ def _no_face(picture: Picture) -> None:
     with st.container(border=True, key="no-face"):
         st.markdown("#### No face found", anchors=False)
         st.text(
-            f"No face found in {picture.name}. Try a larger or sharper picture, lower the "
+            f"No face found in {picture.shown_name}. Try a larger or sharper picture, lower the "
             "detection threshold, or treat the whole picture as one face."
         )
         with st.container(horizontal=True, gap="xsmall"):
@@ -243,9 +243,6 @@ def _downloads(pictures: Gallery, analyses: list[Analysis]) -> None:
     refused = [{"image": one.name, "error": one.sentence} for one in pictures.refused]
     shown_name, shown = named[pictures.shown]
 
-    def records() -> list[dict]:
-        return [to_record(analysis, name) for name, analysis in named]
-
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", shown_name.rsplit(".", 1)[0]).strip("-")[:40]
     files = (
         (
@@ -254,8 +251,8 @@ def _downloads(pictures: Gallery, analyses: list[Analysis]) -> None:
             f"{stem or 'picture'}-faces.png",
             "image/png",
         ),
-        ("CSV", lambda: to_csv(records()), "faces.csv", "text/csv"),
-        ("JSON", lambda: to_json([*records(), *refused]), "faces.json", "application/json"),
+        ("CSV", lambda: to_csv(to_records(named)), "faces.csv", "text/csv"),
+        ("JSON", lambda: to_json([*to_records(named), *refused]), "faces.json", "application/json"),
         ("ZIP of everything", lambda: to_zip(named, refused), "faces.zip", "application/zip"),
     )
     with st.container(key="downloads", horizontal=True, vertical_alignment="center", gap="xsmall"):

@@ -33,7 +33,7 @@ def picture_column(pictures: Gallery, picture: Picture, analysis: Analysis) -> N
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="under"):
         with st.container(width="stretch", gap=None):
-            st.text(picture.name)
+            st.text(picture.shown_name)
             st.caption(_facts(picture, analysis))
         if picture.whole:
             st.button("Look for faces again", key="unwhole", on_click=_set_whole, args=(picture, 0))
@@ -163,7 +163,8 @@ def _thumbnails(pictures: Gallery) -> None:
     with st.container(horizontal=True, wrap=False, gap="xsmall", key="thumbnails"):
         for index, picture in enumerate(pictures.pictures):
             with st.container(width=88, gap="xxsmall"):
-                st.image(_square(picture), width=88, alt=f"Picture {index + 1}: {picture.name}")
+                words = f"Picture {index + 1}: {picture.shown_name}"
+                st.image(_square(picture), width=88, alt=words)
                 st.button(
                     str(index + 1),
                     key=f"show-{index}",

@@ -77,7 +77,8 @@ def test_two_uploads_faces_charts_evidence_and_csv(page: Page, app_url: str, tmp
         page.get_by_role("button", name="CSV").click()
     with Path(download.value.path()).open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
-    assert {row["image"] for row in rows} == {"first.png", "second.png"}
+    numbered = {(row["picture"], row["image"]) for row in rows}
+    assert numbered == {("1", "first.png"), ("2", "second.png")}
     assert rows[0]["face"] == "1"
 
 

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from fer_demo import pipeline
 from fer_demo.examples import EXAMPLES
+from fer_demo.images import display_name
 from fer_demo.types import COLOUR_SIDE, EXPRESSIONS
 from fer_demo.ui import gallery as gallery_module
 from fer_demo.ui import resources
@@ -189,6 +190,16 @@ def test_several_uploads_are_shown_one_at_a_time(app):
     click(app, "show-1")
     assert "b.png" in texts(app)
     assert len(headings(app)) >= 3
+
+
+def test_a_long_name_is_shortened_on_the_page_and_kept_in_full_for_exports(app):
+    name = "holiday-" + "x" * 90 + ".png"
+    upload(app.run(), (name, example_png("one")), (name, b"no picture"))
+    assert name not in texts(app)
+    assert display_name(name) in texts(app)
+    assert f"{display_name(name)} was not read" in texts(app)
+    assert [picture.name for picture in pictures(app).pictures] == [name]
+    assert [refused for refused, _ in pictures(app).refused] == [name]
 
 
 def test_the_same_picture_twice_is_one(app):
