@@ -34,6 +34,9 @@ COLOURS: Mapping[str, str] = MappingProxyType(
 EVIDENCE_FOR, EVIDENCE_AGAINST = "#762A83", "#01665E"
 """Ends of the diverging evidence map (ColorBrewer PRGn and BrBG): no expression's colour."""
 
+LEAST_SIDE = 480
+"""Long side of a drawing, px, at least: a number that can be read would hide half a face of 48."""
+
 INK, PAPER = "#111418", "#FFFFFF"
 
 
@@ -98,19 +101,30 @@ def resized(rgb: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def _enlarged(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 whose longer side has LEAST_SIDE px or more."""
+    height, width = rgb.shape[:2]
+    scale = LEAST_SIDE / max(height, width)
+    if scale <= 1:
+        return rgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
 def annotate(analysis: Analysis, max_side: int | None = None) -> NDArray[np.uint8]:
     """The photo with a numbered box around each face.
 
     Args:
         analysis: the faces and what was said of them.
-        max_side: longest side of the drawing, px; None keeps the photo's size. Lines and letters
-            are drawn after resizing, so they stay crisp.
+        max_side: longest side of a reduced photo, px; None keeps the photo's size. A photo of less
+            than LEAST_SIDE is enlarged. Lines and letters are drawn after resizing, so they stay
+            crisp.
 
     Returns:
         (H, W, 3) uint8, sRGB.
     """
     rgb = analysis.photo.rgb
-    rgb = rgb if max_side is None else resized(rgb, max_side)
+    rgb = _enlarged(rgb if max_side is None else resized(rgb, max_side))
     scale = np.array(rgb.shape[1::-1]) / (analysis.photo.width, analysis.photo.height)
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)

@@ -158,7 +158,7 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def annotated_png(analysis: Analysis) -> bytes:
-    """The photo in its own size, with numbered boxes."""
+    """The photo in its own size, a small one enlarged, with numbered boxes."""
     return png(annotate(analysis))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from xml.etree import ElementTree
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import ImageColor
 
 from fer_demo import draw
-from fer_demo.types import FERPLUS_EXPRESSIONS
+from fer_demo.types import FERPLUS_EXPRESSIONS, Faces
 from tests.analyses import HAPPY, made_analysis
 
 
@@ -59,16 +60,31 @@ def test_annotate_without_faces_is_the_photo():
 
 
 def test_annotate_resizes_before_drawing():
-    assert draw.annotate(made_analysis(), max_side=320).shape == (200, 320, 3)
+    assert draw.annotate(made_analysis(), max_side=560).shape == (350, 560, 3)
     assert draw.annotate(made_analysis(), max_side=5000).shape == (400, 640, 3)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 700), (700, 3)])
-def test_annotate_survives_tiny_and_thin_photos(size):
+@pytest.mark.parametrize(
+    ("size", "drawn"),
+    [((1, 1), (480, 480)), ((3, 700), (3, 700)), ((700, 3), (700, 3)), ((1, 300), (2, 480))],
+)
+def test_annotate_survives_tiny_and_thin_photos(size, drawn):
     height, width = size
     analysis = made_analysis((HAPPY,), width=width, height=height)
-    assert draw.annotate(analysis).shape == (height, width, 3)
-    assert min(draw.annotate(analysis, max_side=100).shape[:2]) >= 1
+    assert draw.annotate(analysis).shape == (*drawn, 3)
+    assert min(draw.annotate(analysis, max_side=500).shape[:2]) >= 1
+
+
+@pytest.mark.parametrize("max_side", [None, 1280], ids=["file", "page"])
+def test_the_number_on_a_small_picture_hides_little_of_the_face(max_side):
+    box = np.array([[0, 0, 48, 48]], np.float32)
+    analysis = dataclasses.replace(
+        made_analysis((HAPPY,), width=48, height=48), faces=Faces(box, np.ones(1, np.float32))
+    )
+    drawn = draw.annotate(analysis, max_side)
+    inside = drawn[drawn.shape[0] // 48 :, drawn.shape[1] // 48 :]  # within the box's own line
+    hidden = (inside != analysis.photo.rgb[0, 0]).any(axis=2).mean()
+    assert hidden < 0.06
 
 
 @pytest.mark.parametrize("number", [1, 12, 50])
