@@ -103,7 +103,7 @@ def _mark(picture: Picture, analysis: Analysis) -> None:
         key=key,
         on_select=lambda: _take_drag(picture, key),
         selection_mode="box",
-        height=int(np.clip(500 * height / width, 220, 620)),
+        height=int(np.clip(500 * height / width, 220, 480)),
         config={"displayModeBar": False, "scrollZoom": False},
         alt="The picture. Drag a box on it, or type the box's edges below.",
     )

@@ -6,13 +6,16 @@ import csv
 import json
 import re
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from fer_demo.types import EXPRESSIONS
-from tests.ui.conftest import TIMEOUT, example_png, wall_png
+from tests.ui.conftest import TIMEOUT, example_png, png, wall_png
 
 NARROW = pytest.mark.parametrize("page", [390], indirect=True, ids=["phone"])
 
@@ -136,6 +139,23 @@ def test_a_box_is_dragged_on_the_picture(page: Page, app_url: str):
     expect(card(page, 1)).to_be_visible()
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("No face found in wall.png")).to_be_visible()
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "with another"])
+def test_what_stands_below_a_tall_picture_is_in_the_window_with_it(
+    page: Page, app_url: str, others: int
+):
+    rgb = np.asarray(Image.open(BytesIO(example_png("one"))))
+    tall = np.pad(rgb, ((len(rgb), len(rgb)), (0, 0), (0, 0)))
+    open_app(page, app_url)
+    upload(page, *(("tall.png", png(tall)), ("wall.png", wall_png()))[: 1 + others])
+    expect(card(page, 1)).to_be_visible()
+    expect(page.get_by_role("button", name="Add a missed face")).to_be_visible()
+    expect(page.locator(".st-key-thumbnails")).to_have_count(others)
+    navigation = 72  # px, below which the column stays
+    column = settled(page.locator(".st-key-picture"))
+    assert page.viewport_size is not None
+    assert navigation + column["height"] <= page.viewport_size["height"]
 
 
 def test_everything_is_reached_by_keyboard(page: Page, app_url: str):
