@@ -158,6 +158,20 @@ def test_what_stands_below_a_tall_picture_is_in_the_window_with_it(
     assert navigation + column["height"] <= page.viewport_size["height"]
 
 
+def test_nothing_is_drawn_over_the_picture_in_fullscreen(page: Page, app_url: str):
+    open_app(page, app_url, "?example=one")
+    expect(card(page, 1)).to_be_visible()
+    place = settled(card(page, 1).get_by_alt_text("Face 1", exact=True))
+    picture = page.get_by_alt_text("The picture with 1 face")
+    picture.hover()
+    page.get_by_role("button", name="Fullscreen: The picture with 1 face").click()
+    expect(picture).to_have_attribute("style", re.compile("max-height"))
+    assert page.evaluate(
+        "([x, y]) => !!document.elementFromPoint(x, y).closest('.st-key-picture')",
+        [place["x"] + place["width"] / 2, place["y"] + place["height"] / 2],
+    )
+
+
 def test_everything_is_reached_by_keyboard(page: Page, app_url: str):
     open_app(page, app_url)
     example = page.get_by_role("button", name="One face")
