@@ -1,11 +1,12 @@
-"""Places for work that keeps a processor core busy: reading a picture and analysing it.
+"""Places for work that keeps a processor core busy: reading a picture, analysing it, encoding it.
 
 As many run at a time as there are cores, a few more wait their turn, and whoever finds the queue
 full is told so at once. Whoever was let in is served to the end of the visit: the files of one
 upload, a run of the page, which analyses pictures and draws their maps, or other maps of all faces.
 To be refused half way would have cost the visitor all of the wait. That also bounds the memory that
-large pictures take together. Live video takes no place: its one worker thread shares the cores with
-these as the operating system decides, so neither waits for the other.
+large pictures take together. Whoever downloads what the page found waits, but is not refused.
+Live video takes no place: its one worker thread shares the cores with these as the operating system
+decides, so neither waits for the other.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -243,17 +244,29 @@ def _downloads(pictures: Gallery, analyses: list[Analysis]) -> None:
     refused = [{"image": one.name, "error": one.sentence} for one in pictures.refused]
     shown_name, shown = named[pictures.shown]
 
+    places = resources.slots()
+
+    def in_turn(make: Callable[[], bytes]) -> bytes:
+        # Encoding keeps a core busy, too. Not refused: who sees the results waits for the file.
+        with places.visit(let_in=True), places.take():
+            return make()
+
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", shown_name.rsplit(".", 1)[0]).strip("-")[:40]
     files = (
         (
             "Picture (PNG)",
-            lambda: annotated_png(shown),
+            lambda: in_turn(lambda: annotated_png(shown)),
             f"{stem or 'picture'}-faces.png",
             "image/png",
         ),
         ("CSV", lambda: to_csv(to_records(named)), "faces.csv", "text/csv"),
         ("JSON", lambda: to_json([*to_records(named), *refused]), "faces.json", "application/json"),
-        ("ZIP of everything", lambda: to_zip(named, refused), "faces.zip", "application/zip"),
+        (
+            "ZIP of everything",
+            lambda: in_turn(lambda: to_zip(named, refused)),
+            "faces.zip",
+            "application/zip",
+        ),
     )
     with st.container(key="downloads", horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown("**Download**", width="content")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -146,6 +147,26 @@ def test_no_more_is_kept_for_another_try_than_there_is_room_for(
         gallery.add_file(b"abc", name)
     assert [one.name for one in gallery.refused] == ["a.png", "b.png"]
     assert [one.name for one in gallery.waiting] == ["a.png"]
+
+
+@pytest.mark.parametrize("label", ["Picture (PNG)", "ZIP of everything"])
+def test_a_download_waits_for_a_place_and_is_not_refused(
+    app: AppTest, only_place: Slots, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    made: dict[str, Callable[[], bytes]] = {}
+
+    def button(label: str, make: Callable[[], bytes], *_: str, **__: str) -> None:
+        made[label] = make
+
+    monkeypatch.setattr(st, "download_button", button)
+    click(app.run(), "example-one")
+    with ThreadPoolExecutor(1) as pool:  # as the server makes it, outside of the page's run
+        with only_place.take():
+            file = pool.submit(made[label])
+            with pytest.raises(TimeoutError):
+                file.result(1)
+        assert file.result(TIMEOUT)
+    assert only_place.taken == 0
 
 
 class Crowded(Slots):

@@ -252,7 +252,7 @@ def test_the_limit_that_leaves_a_picture_out_is_named_and_can_be_met(app, monkey
     monkeypatch.setattr(gallery_module, "MAX_PICTURES", 3)
     monkeypatch.setattr(gallery_module, "MAX_PIXELS", 2_000_000)
     upload(app, ("large.png", png(np.zeros((1000, 1500, 3), np.uint8))))
-    said = "large.png was left out: there is room for 2 megapixels of pictures and faces, and with it"
+    said = "large.png was left out: there is room for 2 megapixels of pictures and faces, and with"
     assert said in texts(app)
 
 
