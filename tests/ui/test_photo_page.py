@@ -199,7 +199,7 @@ def test_a_long_name_is_shortened_on_the_page_and_kept_in_full_for_exports(app):
     assert display_name(name) in texts(app)
     assert f"{display_name(name)} was not read" in texts(app)
     assert [picture.name for picture in pictures(app).pictures] == [name]
-    assert [refused for refused, _ in pictures(app).refused] == [name]
+    assert [one.name for one in pictures(app).refused] == [name]
 
 
 def test_the_same_picture_twice_is_one(app):
