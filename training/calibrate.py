@@ -16,13 +16,20 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS7_HEAD
-from training.data import DataError, LabelledFaces, read_split, split_name, tell_cautions
+from training.data import (
+    DataError,
+    LabelledFaces,
+    read_split,
+    split_name,
+    tell_cautions,
+    votes_of,
+)
 from training.duplicates import duplicate_groups, fit_for_selection
 from training.folder import FolderError, fold_temperature, read_config, read_state, write_folder
 from training.metrics import (
@@ -184,7 +191,7 @@ def fit(hard: Floats, soft: Floats, faces: LabelledFaces, target: float) -> Fitt
         target: share of right answers from which on the app answers, in [0, 1].
     """
     fold = folds_of(duplicate_groups(faces.grey))
-    voted = ferplus7_label(cast("NDArray[np.uint8]", faces.votes))
+    voted = ferplus7_label(votes_of(faces))
     kept = voted >= 0
     soft, voted = soft[kept], voted[kept]
     report = {

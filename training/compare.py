@@ -21,7 +21,7 @@ from training.data import DataError, LabelledFaces
 from training.duplicates import duplicate_groups, fit_for_selection
 from training.evaluate import protocols
 from training.folder import FolderError
-from training.metrics import bootstrap, cross_fitted, folds_of, nll_each
+from training.metrics import bootstrap, cross_fitted_nll, folds_of
 from training.predict import Model, Network
 
 
@@ -40,7 +40,7 @@ def compare(folders: list[Path], faces: LabelledFaces, *, tta: bool = False) -> 
         for model in models:
             logits = model.logits(faces.grey, [protocol.rows], flip=tta)[0][kept]
             right = 100.0 * (logits.argmax(1) == label)
-            each = nll_each(cross_fitted(logits, label, fold).astype(np.float64), label)
+            each = cross_fitted_nll(logits, label, fold)
             line = f"{name:12}{len(label):6}{right.mean():10.2f}{each.mean():8.4f}"
             if first is None:
                 first = right, each

@@ -12,6 +12,7 @@ follows from the weights and is not committed.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.data import DataError, LabelledFaces, fingerprint, read_split, tell_cautions
 from training.folder import FolderError, named_weights
 from training.predict import Model, Network
+from training.record import write_whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,16 +55,14 @@ def teach(folders: list[Path], faces: LabelledFaces) -> Targets:
 
 def write_targets(targets: Targets, path: Path) -> None:
     """Write an .npz file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez(
-            file,
-            logits=targets.logits.astype(np.float16),
-            pixels=np.array(targets.pixels),
-            teachers=np.array(targets.teachers),
-        )
-    part.replace(path)
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        logits=targets.logits.astype(np.float16),
+        pixels=np.array(targets.pixels),
+        teachers=np.array(targets.teachers),
+    )
+    write_whole(path, buffer.getvalue())
 
 
 def read_targets(path: Path, faces: LabelledFaces) -> Targets:

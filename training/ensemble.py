@@ -15,15 +15,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_demo.ensemble import ENSEMBLE, FILE, together
 from fer_demo.types import FER2013_HEAD, FERPLUS7_HEAD
 from training.calibrate import TARGET_ACCURACY, fit, read_data, share, summary, unseen
-from training.data import DataError, LabelledFaces
+from training.data import DataError, LabelledFaces, votes_of
 from training.folder import FolderError, read_config, weights_sha256
 from training.metrics import Floats, bootstrap
 from training.predict import Model, Network
@@ -73,7 +72,7 @@ def measure(
 
 def _right(logits: Floats, faces: LabelledFaces) -> Floats:
     """1 where the head that the app shows is right, else 0, of the images with an answer."""
-    voted = ferplus7_label(cast("NDArray[np.uint8]", faces.votes))
+    voted = ferplus7_label(votes_of(faces))
     kept = voted >= 0
     return (logits.argmax(1) == voted)[kept].astype(np.float64)
 

@@ -83,6 +83,11 @@ def nll_each(logits: Floats, label: Labels) -> Floats:
     return np.asarray(-log_softmax(logits, axis=1)[np.arange(len(label)), label])
 
 
+def cross_fitted_nll(logits: Floats, label: Labels, fold: NDArray[np.int64]) -> Floats:
+    """(N,) negative log-likelihood of each label, at the temperature of the other folds, nats."""
+    return nll_each(cross_fitted(logits, label, fold).astype(np.float64), label)
+
+
 def nll(logits: Floats, label: Labels) -> float:
     """Mean negative log-likelihood of the labels, nats."""
     return float(nll_each(logits, label).mean())

@@ -33,7 +33,7 @@ from training.objective import (
 )
 from training.predict import predict_logits
 from training.recipe import Recipe, RecipeError, as_dict
-from training.record import code_version
+from training.record import code_version, write_whole
 from training.stop import TrainingStopped
 from training.votes import ferplus8_label
 
@@ -293,9 +293,8 @@ class Run:
         if not self.accelerator.is_main_process:
             return
         try:
-            part = self.out / "log.jsonl.part"
-            part.write_text("".join(json.dumps(entry) + "\n" for entry in self.history))
-            part.replace(self.out / "log.jsonl")
+            lines = "".join(json.dumps(entry) + "\n" for entry in self.history)
+            write_whole(self.out / "log.jsonl", lines.encode())
             draw_curves(self.history, self.out / "curves.png")
         except OSError as error:
             raise TrainingStopped(

@@ -30,7 +30,7 @@ from training.data import DataError, LabelledFaces, read_train_and_valid, tell_c
 from training.distill import Targets, read_targets
 from training.duplicates import duplicate_groups, fit_for_selection
 from training.folder import FolderError
-from training.metrics import Floats, bootstrap, cross_fitted, folds_of, nll, nll_each
+from training.metrics import Floats, bootstrap, cross_fitted_nll, folds_of, nll
 from training.predict import predict_logits
 from training.recipe import (
     Recipe,
@@ -137,7 +137,7 @@ def outcome(
     for (head, label), rows in zip(labels.items(), (FER2013_HEAD, FERPLUS_HEAD), strict=False):
         kept = label >= 0
         x, y = logits[kept][:, rows], label[kept]
-        each[head] = nll_each(cross_fitted(x, y, fold[kept]).astype(np.float64), y)
+        each[head] = cross_fitted_nll(x, y, fold[kept])
         right = x.argmax(1) == y
         disgust = y == EXPRESSIONS.index("disgust")
         row[head] = {

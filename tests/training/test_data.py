@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fer_demo.types import EXPRESSIONS
+from tests.conftest import ROOT
 from tests.training.conftest import tiny_faces, write_parquet
 from training.data import (
     MERGED_TESTS,
@@ -91,6 +92,15 @@ def test_fer2013_is_what_its_description_says(fer2013: Path) -> None:
     kept = ferplus7_label(test.votes) >= 0
     assert int((kept & is_tie(test.votes)).sum()) == 157
     assert int((kept & ~is_tie(test.votes)).sum()) == 3_372
+
+
+def test_fer2013s_labels_differ_from_ferplus_as_often_as_the_readme_says(fer2013: Path) -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    for split in ("train", "public_test"):
+        faces = read_split(fer2013, split)
+        voted = ferplus7_label(faces.votes)
+        differ = (voted != faces.label)[voted >= 0].mean()
+        assert f"its labels differ in {100 * differ:.0f} % of the images" in text
 
 
 def test_csv_without_votes(tmp_path: Path) -> None:

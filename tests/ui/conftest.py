@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import streamlit_webrtc
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from streamlit.testing.v1 import AppTest
@@ -23,10 +24,11 @@ from streamlit.testing.v1 import AppTest
 from fer_demo import faces, weights
 from fer_demo.errors import ModelUnavailable
 from fer_demo.examples import EXAMPLES
-from fer_demo.ui import resources
+from fer_demo.ui import live_shared, resources
 from tests.conftest import ROOT, require
 from tests.factories import write_weights_folder
 from tests.ui.live_app import serve
+from tests.ui.live_component import LIVE, Component, session
 
 TIMEOUT = 90
 """Seconds; a first run compiles a network, on a machine that may be busy."""
@@ -198,3 +200,26 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 def one(app: AppTest) -> AppTest:
     """The page after a click on the first example."""
     return app.run().button(key="example-one").click().run()
+
+
+@pytest.fixture
+def component(monkeypatch: pytest.MonkeyPatch) -> Component:
+    component = Component()
+    monkeypatch.setattr(streamlit_webrtc, "webrtc_streamer", component)
+    return component
+
+
+@pytest.fixture
+def live(models: object, simple_detector: None, component: Component) -> Iterator[AppTest]:
+    """The page before START."""
+    shared = (live_shared.live_detector, live_shared.places, live_shared.relays)
+    for thing in shared:
+        thing.clear()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    app.run().switch_page(LIVE).run()
+    assert not app.exception
+    yield app
+    if "live-session" in app.session_state:
+        session(app).end()
+    for thing in shared:
+        thing.clear()

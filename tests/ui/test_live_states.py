@@ -1,96 +1,28 @@
-"""The Live page in-process; a stand-in for the component says that START or STOP was pressed."""
+"""The Live page in-process: what it says and keeps as a stream starts, goes on and ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import av
 import pytest
 import streamlit as st
-import streamlit_webrtc
 from streamlit.testing.v1 import AppTest
 
 from fer_demo.bench.film import frame
 from fer_demo.classifier import Predictor
 from fer_demo.live.drawing import Look
 from fer_demo.live.places import Places
-from fer_demo.live.session import LiveSession
 from fer_demo.live.turn import STUN
 from fer_demo.ui import live_shared, resources
-from tests.conftest import ROOT
-from tests.ui.conftest import TIMEOUT, example_png
-
-LIVE = "fer_demo/ui/live.py"
-PHOTO = "fer_demo/ui/photo.py"
-
-
-class Component:
-    """Stands in for `webrtc_streamer` and for the context that it leaves in the session."""
-
-    def __init__(self) -> None:
-        self.state = SimpleNamespace(playing=False, signalling=False)
-        """As the browser's last message says, which comes before a run."""
-        self.left = False
-        """Whether the page was left: the stream ends, and is forgotten when rendered again."""
-        self.fails: Exception | None = None
-        self.told: dict[str, Any] = {}
-        """What the page told it last."""
-
-    def __call__(self, **told: Any) -> Component:
-        self.told = told
-        if self.left or told["key"] not in st.session_state:
-            self.state.playing = self.left = False
-        st.session_state[told["key"]] = self
-        if self.fails and self.state.playing:
-            raise self.fails
-        return self
-
-
-@pytest.fixture
-def component(monkeypatch: pytest.MonkeyPatch) -> Component:
-    component = Component()
-    monkeypatch.setattr(streamlit_webrtc, "webrtc_streamer", component)
-    return component
-
-
-@pytest.fixture
-def live(models: object, simple_detector: None, component: Component) -> Iterator[AppTest]:
-    """The page before START."""
-    shared = (live_shared.live_detector, live_shared.places, live_shared.relays)
-    for thing in shared:
-        thing.clear()
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.run().switch_page(LIVE).run()
-    assert not app.exception
-    yield app
-    if "live-session" in app.session_state:
-        session(app).end()
-    for thing in shared:
-        thing.clear()
-
-
-def session(app: AppTest) -> LiveSession:
-    return app.session_state["live-session"]
-
-
-def press(app: AppTest, component: Component, start: bool = True) -> AppTest:
-    """START or STOP."""
-    component.state.playing = start
-    return app.run()
+from tests.ui.live_component import LIVE, PHOTO, Component, press, session, status
 
 
 def send(app: AppTest, k: int = 0) -> None:
     """A frame from the camera."""
     session(app).receive(av.VideoFrame.from_ndarray(frame(1, k / 15), format="rgb24"))
-
-
-def status(app: AppTest) -> str:
-    """The status line."""
-    starts = ("**Ready", "**Connecting", "**Live", "**Ended", "**Cannot", "**No free")
-    return next(m.value for m in app.markdown if m.value.startswith(starts))
 
 
 def downloads(app: AppTest) -> list[str]:
@@ -188,89 +120,6 @@ def test_relays_that_are_set_wrongly_are_told_and_nobody_elses_are_asked(
     assert [error.value[:30] for error in live.error] == ["FER_ICE_SERVERS must be a JSON"]
     assert not any("relay" in info.value for info in live.info)
     assert component.told["rtc_configuration"] == {"iceServers": []}
-
-
-def open_camera(live: AppTest, component: Component, connects: bool) -> None:
-    """By the button; or by itself, where no live connection can be had."""
-    if connects:
-        live.button(key="live-camera-button").click().run()
-    else:
-        component.fails = TimeoutError()
-        press(live, component)
-
-
-@pytest.mark.parametrize("connects", [True, False])
-def test_the_camera_is_closed_after_a_snapshot_until_the_next_click(
-    live: AppTest, component: Component, connects: bool
-) -> None:
-    open_camera(live, component, connects)
-    live.camera_input[0].set_value(("snap.jpg", example_png("one"), "image/jpeg")).run()
-    assert not live.exception
-    assert live.session_state["gallery"].pictures
-    live.switch_page(LIVE).run()
-    assert not live.get("camera_input")
-    assert not status(live).startswith("**Cannot")
-
-
-def test_a_snapshot_comes_without_older_refusals_and_ends_marking(
-    live: AppTest, component: Component
-) -> None:
-    live.switch_page(PHOTO).run()
-    live.file_uploader[0].set_value(("bad.jpg", b"no picture", "image/jpeg")).run()
-    live.session_state["marking"] = True
-    live.switch_page(LIVE).run()
-    live.button(key="live-camera-button").click().run()
-    live.camera_input[0].set_value(("snap.jpg", example_png("one"), "image/jpeg")).run()
-    assert not live.exception
-    pictures = live.session_state["gallery"]
-    assert [picture.name for picture in pictures.pictures] == ["snapshot-1.jpg"]
-    assert not pictures.refused
-    assert not live.session_state["marking"]
-
-
-@pytest.mark.parametrize("connects", [True, False])
-def test_the_camera_can_be_closed_again(
-    live: AppTest, component: Component, connects: bool
-) -> None:
-    open_camera(live, component, connects)
-    assert live.get("camera_input")
-    assert live.button(key="live-camera-button").label == "Close the camera"
-    live.button(key="live-camera-button").click().run()
-    assert not live.get("camera_input")
-    assert live.button(key="live-camera-button").label == "Take a snapshot instead"
-
-
-@pytest.mark.parametrize("connects", [True, False])
-def test_the_camera_stays_closed_on_coming_back_to_the_page(
-    live: AppTest, component: Component, connects: bool
-) -> None:
-    open_camera(live, component, connects)
-    assert live.get("camera_input")
-    live.switch_page(PHOTO).run()
-    live.switch_page(LIVE).run()
-    assert not live.get("camera_input")
-    # A START that fails opens it as before.
-    component.fails = TimeoutError()
-    press(live, component)
-    assert live.get("camera_input")
-
-
-@pytest.mark.parametrize("host", ["me-fer.hf.space", ""])
-def test_in_a_space_a_refused_camera_is_answered_with_a_link_to_a_tab_of_its_own(
-    live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
-    monkeypatch.setenv("SPACE_HOST", host)
-    resources.settings.clear()
-    live.run()
-    links = [c.value for c in live.caption if "in a tab of its own" in c.value]
-    advice = component.told["translations"]["device_access_denied"]
-    if host:
-        assert len(links) == 1
-        assert "(https://me-fer.hf.space/live)" in links[0]
-        assert "with the link below" in advice
-    else:
-        assert not links
-        assert "Allow it for this page in the address bar" in advice
 
 
 def test_start_goes_on_where_the_page_ended_the_stream_and_anew_after_stop(
