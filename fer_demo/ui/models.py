@@ -51,6 +51,7 @@ TERMS = """
 
 def main() -> None:
     """The sections, as a story."""
+    hub_repos = resources.settings().hub_repos
     with st.container(width=860, key="models"):
         st.markdown("# Models", anchors=False)
         st.markdown(INTRO)
@@ -62,7 +63,7 @@ def main() -> None:
         if not models:
             st.info("No model is bundled, so there is nothing to show yet.")
             return
-        _whose()
+        _whose(hub_repos)
         best_first = sorted(models, key=accuracy, reverse=True)
         how_good(best_first)
         model = _chosen(best_first)
@@ -74,10 +75,10 @@ def main() -> None:
         _data_and_terms(model)
 
 
-def _whose() -> None:
+def _whose(hub_repos: tuple[str, ...]) -> None:
     """Which weights the figures are of, where others may answer."""
-    if repos := resources.settings().hub_repos:
-        names = ", ".join(f"`{short_name(repo)}`" for repo in repos)
+    if hub_repos:
+        names = ", ".join(f"`{short_name(repo)}`" for repo in hub_repos)
         st.info(
             "These are the figures of the weights that are bundled with the app. This server is "
             f"set to answer with those of {names}, which may be others. The About page names the "
