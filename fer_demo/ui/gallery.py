@@ -134,13 +134,13 @@ class Gallery:
             self.refused.append(Refusal(name, str(error)))
             return
         except Busy as error:
-            # Kept: a snapshot cannot be taken again.
-            waiting = len(data) + sum(len(one.data or b"") for one in self.refused)
-            kept = data if waiting <= MAX_WAITING else None
-            self.refused.append(Refusal(name, f"{display_name(name)} was not read. {error}", kept))
+            sentence = f"{display_name(name)} was not read. {error}"
+            self.refused.append(Refusal(name, sentence, self._kept(data)))
             return
         self.let_in = True
-        self._add(Picture(hashlib.sha256(data).hexdigest(), name, photo, seconds))
+        # A file that waited and was chosen again waits no longer.
+        self.refused = [one for one in self.refused if one.data != data]
+        self._add(Picture(hashlib.sha256(data).hexdigest(), name, photo, seconds), data)
 
     @property
     def waiting(self) -> list[Refusal]:
@@ -158,6 +158,10 @@ class Gallery:
         """They were read by the person; files that found no place go on waiting."""
         self.refused = self.waiting
 
+    def dismiss_refusals(self) -> None:
+        """The person wants none of these files."""
+        self.refused.clear()
+
     def add_example(self, example: Example) -> None:
         """Make one of the pictures to try."""
         started = time.perf_counter()
@@ -166,14 +170,21 @@ class Gallery:
         seconds = time.perf_counter() - started
         self._add(Picture(digest, example.name, photo, seconds, example.id))
 
-    def _add(self, picture: Picture) -> None:
+    def _kept(self, data: bytes) -> bytes | None:
+        """A file for another try, where not too many wait: a snapshot cannot be taken again."""
+        waiting = len(data) + sum(len(one.data or b"") for one in self.refused)
+        return data if waiting <= MAX_WAITING else None
+
+    def _add(self, picture: Picture, data: bytes = b"") -> None:
+        """Put a picture on show; `data` is the file that it came from."""
         for index, known in enumerate(self.pictures):
             if known.digest == picture.digest:
                 self.shown = index
                 return
         if why := self._no_room(picture):
             sentence = f"{picture.shown_name} was left out: {why}"
-            self.refused.append(Refusal(picture.name, sentence, left_out=True))
+            kept = self._kept(data) if data else None
+            self.refused.append(Refusal(picture.name, sentence, kept, left_out=True))
             return
         self.pictures.append(picture)
         self.shown = len(self.pictures) - 1

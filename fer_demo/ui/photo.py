@@ -140,8 +140,10 @@ def _refusals(pictures: Gallery) -> None:
             for one in some:
                 # st.text, because the sentence holds a name that came from outside.
                 st.text(one.sentence)
-        if pictures.waiting:
-            st.button("Try again", key="again-files", on_click=try_again)
+        with st.container(horizontal=True, gap="xsmall"):
+            if pictures.waiting:
+                st.button("Try again", key="again-files", on_click=try_again)
+            st.button("Dismiss", key="dismiss-files", on_click=pictures.dismiss_refusals)
 
 
 def _analyse_all(pictures: Gallery, model: str, threshold: float) -> list[Analysis] | None:

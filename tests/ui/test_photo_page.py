@@ -245,15 +245,38 @@ def test_the_limit_that_leaves_a_picture_out_is_named_and_can_be_met(app, monkey
         "One file was left out",
     ]
     click(app, "remove-shown")
-    upload(app, files[2])
+    click(app, "again-files")
     assert [p.name for p in pictures(app).pictures] == ["several.png", "uncertain.png"]
     assert "left out" not in texts(app)
+    assert "bad.png was not read" in texts(app)
 
     monkeypatch.setattr(gallery_module, "MAX_PICTURES", 3)
     monkeypatch.setattr(gallery_module, "MAX_PIXELS", 2_000_000)
     upload(app, ("large.png", png(np.zeros((1000, 1500, 3), np.uint8))))
     said = "large.png was left out: there is room for 2 megapixels of pictures and faces, and with"
     assert said in texts(app)
+
+
+def test_a_file_that_is_chosen_again_while_it_waits_comes_once(app, monkeypatch):
+    monkeypatch.setattr(gallery_module, "MAX_PICTURES", 1)
+    one, other = (("a.png", example_png("one")), ("b.png", example_png("uncertain")))
+    upload(app.run(), one, other)
+    assert [refusal.name for refusal in pictures(app).waiting] == ["b.png"]
+    monkeypatch.setattr(gallery_module, "MAX_PICTURES", 2)
+    upload(app, other)
+    assert [p.name for p in pictures(app).pictures] == ["a.png", "b.png"]
+    assert not pictures(app).refused
+
+
+def test_files_that_were_not_read_are_dismissed_with_one_click(app, monkeypatch):
+    monkeypatch.setattr(gallery_module, "MAX_PICTURES", 1)
+    good = [("a.png", example_png("one")), ("b.png", example_png("uncertain"))]
+    upload(app.run(), ("bad.jpg", b"no picture"), *good)
+    assert len(pictures(app).refused) == 2
+    click(app, "dismiss-files")
+    assert not pictures(app).refused
+    assert "dismiss-files" not in [button.key for button in app.button]
+    assert [p.name for p in pictures(app).pictures] == ["a.png"]
 
 
 def test_the_picture_on_show_is_removed_and_the_others_stay(app):
@@ -292,8 +315,9 @@ def test_pictures_of_all_visitors_together_have_a_limit(app, monkeypatch):
     assert "mine.png was left out: visitors have very many pictures open" in texts(app)
     assert not headings(app)
     other.clear()
-    upload(app, ("again.png", picture))
+    click(app, "again-files")
     assert len(headings(app)) == 1
+    assert "left out" not in texts(app)
 
 
 def test_the_faces_of_all_visitors_pictures_count_as_their_pictures_do(app, monkeypatch):
