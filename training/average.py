@@ -10,13 +10,13 @@ nothing. Temperatures are taken out first and are 1 until `training.calibrate` h
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from training.command import add_weights, parser_of, told
 from training.folder import (
     FolderError,
     check_manifest,
@@ -62,21 +62,16 @@ def average(folders: list[Path], to: Path) -> dict[str, Any]:
     return config
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.average", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, action="append", required=True)
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("average", __doc__)
+    add_weights(parser, several=True)
     parser.add_argument("--to", type=Path, required=True, help="weights folder to write")
     given = parser.parse_args(arguments)
-    try:
-        config = average(given.weights, given.to)
-    except (FolderError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    config = average(given.weights, given.to)
     of = ", ".join(config["fer_demo"]["recipe"]["mean_of"])
     print(f"{given.to}: {config['architecture']}, the mean of {of}. Not calibrated yet.")
-    return 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS7_HEAD
+from training.command import add_data, add_seen_in, add_weights, parser_of, told
 from training.data import (
     DataError,
     LabelledFaces,
@@ -31,7 +32,7 @@ from training.data import (
     votes_of,
 )
 from training.duplicates import duplicate_groups, fit_for_selection
-from training.folder import FolderError, fold_temperature, read_config, read_state, write_folder
+from training.folder import fold_temperature, read_config, read_state, write_folder
 from training.metrics import (
     BINS,
     Floats,
@@ -278,7 +279,18 @@ def read_data(data: Path, seen_in: Path | None) -> tuple[LabelledFaces, Labelled
     return faces, train
 
 
-def share(text: str) -> float:
+def add_accuracy(parser: argparse.ArgumentParser) -> None:
+    """--accuracy: what an answer's certainty is worth."""
+    parser.add_argument(
+        "--accuracy",
+        type=_share,
+        default=TARGET_ACCURACY,
+        metavar="SHARE",
+        help="so many answers are right from the fitted confidence on; %(default)s by default",
+    )
+
+
+def _share(text: str) -> float:
     """A command line's share, between 0 and 1.
 
     Raises:
@@ -293,23 +305,18 @@ def share(text: str) -> float:
     return value
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.calibrate", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seen-in", type=Path, help="training data; where --data lies by default")
-    parser.add_argument("--accuracy", type=share, default=TARGET_ACCURACY, metavar="SHARE")
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("calibrate", __doc__)
+    add_weights(parser)
+    add_data(parser)
+    add_seen_in(parser)
+    add_accuracy(parser)
     given = parser.parse_args(arguments)
-    try:
-        faces, train = read_data(given.data, given.seen_in)
-        fitted = calibrate(given.weights, faces, train, given.accuracy)
-    except (DataError, FolderError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    faces, train = read_data(given.data, given.seen_in)
+    fitted = calibrate(given.weights, faces, train, given.accuracy)
     print(summary(fitted))
-    return 0
 
 
 if __name__ == "__main__":

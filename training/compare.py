@@ -10,17 +10,16 @@ accuracies with their standard errors hide what the same images tell.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from training.calibrate import read_data
-from training.data import DataError, LabelledFaces
+from training.command import add_data, add_seen_in, add_weights, parser_of, told
+from training.data import LabelledFaces
 from training.duplicates import duplicate_groups, fit_for_selection
 from training.evaluate import protocols
-from training.folder import FolderError
 from training.metrics import bootstrap, cross_fitted_nll, folds_of
 from training.predict import Model, Network
 
@@ -52,22 +51,17 @@ def compare(folders: list[Path], faces: LabelledFaces, *, tta: bool = False) -> 
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.compare", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, action="append", required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seen-in", type=Path, help="training data; where --data lies by default")
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("compare", __doc__)
+    add_weights(parser, several=True)
+    add_data(parser)
+    add_seen_in(parser)
     parser.add_argument("--tta", action="store_true", help="average with the mirrored crop")
     given = parser.parse_args(arguments)
-    try:
-        faces, train = read_data(given.data, given.seen_in)
-        print(compare(given.weights, fit_for_selection(faces, train), tta=given.tta))
-    except (DataError, FolderError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    faces, train = read_data(given.data, given.seen_in)
+    print(compare(given.weights, fit_for_selection(faces, train), tta=given.tta))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fer_demo.errors import FerDemoError
 from fer_demo.types import EXPRESSIONS, GREY_SIDE
 from training.votes import FERPLUS_COLUMNS
 
@@ -54,7 +55,7 @@ SKIP = "skip"
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
-class DataError(ValueError):
+class DataError(FerDemoError):
     """Data that cannot be used; the message is a sentence naming the file and row."""
 
 

@@ -11,7 +11,6 @@ follows from the weights and is not committed.
 
 from __future__ import annotations
 
-import argparse
 import io
 import sys
 import zipfile
@@ -21,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_demo.errors import FerDemoError
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
+from training.command import add_data, add_weights, parser_of, told
 from training.data import DataError, LabelledFaces, fingerprint, read_split, tell_cautions
-from training.folder import FolderError, named_weights
+from training.folder import named_weights
 from training.predict import Model, Network
 from training.record import write_whole
 
@@ -89,24 +88,19 @@ def read_targets(path: Path, faces: LabelledFaces) -> Targets:
     return targets
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.distill", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, action="append", required=True)
-    parser.add_argument("--data", type=Path, required=True)
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("distill", __doc__)
+    add_weights(parser, several=True)
+    add_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     given = parser.parse_args(arguments)
-    try:
-        faces = read_split(given.data, "train")
-        tell_cautions(faces)
-        targets = teach(given.weights, faces)
-        write_targets(targets, given.out)
-    except (DataError, FolderError, FerDemoError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    faces = read_split(given.data, "train")
+    tell_cautions(faces)
+    targets = teach(given.weights, faces)
+    write_targets(targets, given.out)
     print(f"{given.out}: {len(targets.logits):,} pictures, taught by {', '.join(targets.teachers)}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ the figures the networks' own temperatures are not cross-fitted: they are in the
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ import numpy as np
 
 from fer_demo.ensemble import ENSEMBLE, FILE, together
 from fer_demo.types import FER2013_HEAD, FERPLUS7_HEAD
-from training.calibrate import TARGET_ACCURACY, fit, read_data, share, summary, unseen
-from training.data import DataError, LabelledFaces, votes_of
+from training.calibrate import TARGET_ACCURACY, add_accuracy, fit, read_data, summary, unseen
+from training.command import add_data, add_seen_in, add_weights, parser_of, told
+from training.data import LabelledFaces, votes_of
 from training.folder import FolderError, read_config, weights_sha256
 from training.metrics import Floats, bootstrap
 from training.predict import Model, Network
@@ -77,30 +77,25 @@ def _right(logits: Floats, faces: LabelledFaces) -> Floats:
     return (logits.argmax(1) == voted)[kept].astype(np.float64)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.ensemble", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, action="append", required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seen-in", type=Path, help="training data; where --data lies by default")
-    parser.add_argument("--accuracy", type=share, default=TARGET_ACCURACY, metavar="SHARE")
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("ensemble", __doc__)
+    add_weights(parser, several=True)
+    add_data(parser)
+    add_seen_in(parser)
+    add_accuracy(parser)
     given = parser.parse_args(arguments)
-    try:
-        parents = {folder.resolve().parent for folder in given.weights}
-        if len(set(map(Path.resolve, given.weights))) < 2 or len(parents) > 1:
-            raise FolderError(
-                "An ensemble takes two or more different --weights that lie in one folder."
-            )
-        faces, train = read_data(given.data, given.seen_in)
-        document, told = measure(given.weights, faces, train, given.accuracy)
-        path = parents.pop() / FILE
-        write_json(path, document)
-    except (DataError, FolderError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{told}\nWrote {path}.")
-    return 0
+    parents = {folder.resolve().parent for folder in given.weights}
+    if len(set(map(Path.resolve, given.weights))) < 2 or len(parents) > 1:
+        raise FolderError(
+            "An ensemble takes two or more different --weights that lie in one folder."
+        )
+    faces, train = read_data(given.data, given.seen_in)
+    document, words = measure(given.weights, faces, train, given.accuracy)
+    path = parents.pop() / FILE
+    write_json(path, document)
+    print(f"{words}\nWrote {path}.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Measure weights on a labelled set; print a summary and write everything as JSON.
 
     python -m training.evaluate --weights DIR [--weights DIR ...] --data FILE_OR_DIR \
-        [--tta] [--seen-in TRAIN_DATA] [--corruptions [EVERY]] [--by-pose] [--errors DIR] \
-        [--json OUT] [--beside]
+        [--split SPLIT] [--labels NAME=EXPRESSION ...] [--tta] [--seen-in TRAIN_DATA] \
+        [--corruptions [EVERY]] [--by-pose] [--errors DIR] [--json OUT] [--beside]
 
 Several --weights are also measured together, as `ensemble` in the way of the app: the log of the
 mean probability, over the temperature of `ensemble.json` beside them where that is theirs. Two
@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_demo.errors import FerDemoError
 from fer_demo.faces import load_detector
 from fer_demo.settings import Settings
 from fer_demo.types import (
@@ -33,11 +32,20 @@ from fer_demo.types import (
     FERPLUS_EXPRESSIONS,
     FERPLUS_HEAD,
 )
+from training.command import add_data, add_weights, parser_of, told
 from training.corruptions import CORRUPTIONS, corrupt
-from training.data import SPLITS, DataError, LabelledFaces, read_split, split_name, tell_cautions
+from training.data import (
+    SKIP,
+    SPLITS,
+    DataError,
+    LabelledFaces,
+    read_split,
+    split_name,
+    tell_cautions,
+)
 from training.duplicates import duplicate_groups, seen_in
 from training.errors import write_sheets
-from training.folder import FolderError, weights_sha256
+from training.folder import weights_sha256
 from training.metrics import ece, entropy_correlation, head_report
 from training.pose import accuracy_by_pose, yaw_and_size
 from training.predict import Model, models_of
@@ -255,16 +263,29 @@ def write_beside(folders: Sequence[Path], document: dict[str, Any]) -> None:
         write_json(folders[0].resolve().parent / "evaluation.json", document)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, action="append", required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", choices=SPLITS, default="public_test")
-    parser.add_argument("--labels", nargs="*", default=[], metavar="NAME=EXPRESSION")
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("evaluate", __doc__)
+    add_weights(parser, several=True)
+    add_data(parser)
+    parser.add_argument(
+        "--split", choices=SPLITS, default="public_test", help="of FER2013; %(default)s by default"
+    )
+    parser.add_argument(
+        "--labels",
+        nargs="*",
+        default=[],
+        metavar="NAME=EXPRESSION",
+        help=f"what the set's own names mean; NAME={SKIP} leaves pictures out",
+    )
     parser.add_argument("--tta", action="store_true", help="average with the mirrored crop")
-    parser.add_argument("--seen-in", type=Path, metavar="TRAIN_DATA")
+    parser.add_argument(
+        "--seen-in",
+        type=Path,
+        metavar="TRAIN_DATA",
+        help="give every figure also of the images that are not in this training data",
+    )
     parser.add_argument(
         "--corruptions",
         type=int,
@@ -276,22 +297,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--by-pose", action="store_true", help="accuracy by yaw and face size")
     parser.add_argument("--errors", type=Path, metavar="DIR", help="contact sheets; keep local")
-    parser.add_argument("--json", type=Path, metavar="OUT")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures here")
     parser.add_argument(
         "--beside", action="store_true", help="write evaluation.json where the app looks for it"
     )
-    try:
-        given = parser.parse_args(arguments)
-        document = evaluate(given)
-        if given.json is not None:
-            write_json(given.json, document)
-        if given.beside:
-            write_beside(given.weights, document)
-    except (DataError, FolderError, FerDemoError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    given = parser.parse_args(arguments)
+    document = evaluate(given)
+    if given.json is not None:
+        write_json(given.json, document)
+    if given.beside:
+        write_beside(given.weights, document)
     print(summary(document["results"]))
-    return 0
 
 
 if __name__ == "__main__":

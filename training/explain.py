@@ -11,7 +11,6 @@ weights are made random, stage by stage from the last (Adebayo et al. 2018).
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,12 +28,12 @@ from fer_demo.classifier import (
     load_network,
     torch_engine,
 )
-from fer_demo.errors import FerDemoError
 from fer_demo.saliency import GradientMaps, enlarged, grey_crops, occlusion
 from fer_demo.settings import Settings
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Crops
 from fer_demo.weights import WeightsFolder
-from training.data import DataError, read_split, split_name
+from training.command import add_data, add_weights, parser_of, told
+from training.data import read_split, split_name
 from training.faithfulness import (
     BLUR,
     ROAD_SHARES,
@@ -49,7 +48,7 @@ from training.faithfulness import (
     ranks,
     road,
 )
-from training.folder import FolderError, verified_folder
+from training.folder import verified_folder
 from training.metrics import bootstrap
 from training.record import write_json
 
@@ -245,29 +244,24 @@ def summary(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.explain", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("explain", __doc__)
+    add_weights(parser)
+    add_data(parser)
     parser.add_argument("--json", type=Path, required=True, metavar="OUT")
     parser.add_argument("--images", type=int, default=500)
     given = parser.parse_args(arguments)
-    try:
-        weights = verified_folder(given.weights)
-        faces = read_split(given.data, "public_test")
-        count = min(given.images, len(faces))
-        chosen = np.random.default_rng(0).choice(len(faces), count, replace=False)
-        split = split_name(given.data, "public_test")
-        document = {"data": given.data.name, "split": split}
-        document |= explain(weights, faces.grey[np.sort(chosen)])
-        write_json(given.json, document)
-    except (DataError, FolderError, FerDemoError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    weights = verified_folder(given.weights)
+    faces = read_split(given.data, "public_test")
+    count = min(given.images, len(faces))
+    chosen = np.random.default_rng(0).choice(len(faces), count, replace=False)
+    split = split_name(given.data, "public_test")
+    document = {"data": given.data.name, "split": split}
+    document |= explain(weights, faces.grey[np.sort(chosen)])
+    write_json(given.json, document)
     print(summary(document))
-    return 0
 
 
 if __name__ == "__main__":

@@ -7,21 +7,21 @@ Temperatures are 1 until `training.calibrate` has fitted them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
 import timm
 
+from fer_demo.errors import FerDemoError
 from fer_demo.types import NUM_LOGITS
 from training import baselines
+from training.command import parser_of, told
 from training.folder import folder_config, half_weights, write_folder
 from training.run import read_checkpoint
-from training.stop import TrainingStopped
 
 
-class ExportError(RuntimeError):
+class ExportError(FerDemoError):
     """A run that cannot be exported; the message is a sentence."""
 
 
@@ -77,21 +77,16 @@ def export(run: Path, to: Path) -> dict[str, Any]:
     return config
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("export", __doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder of training.train --out")
     parser.add_argument("--to", type=Path, required=True, help="weights folder to write")
     given = parser.parse_args(arguments)
-    try:
-        config = export(given.run, given.to)
-    except (ExportError, TrainingStopped, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    config = export(given.run, given.to)
     done = config["fer_demo"]["recipe"]["epochs_done"]
     print(f"{given.to}: {config['architecture']} after {done} epochs. Not calibrated yet.")
-    return 0
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from fer_demo.crops import INPUT_MEAN, INPUT_STD
+from fer_demo.errors import FerDemoError
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from fer_demo.verify import LABELS, Refused, verify
 from fer_demo.weights import WeightsFolder
@@ -30,7 +31,7 @@ HEADS = {"fer2013": FER2013_HEAD, "ferplus": FERPLUS_HEAD}
 """Rows of the last layer that share one temperature."""
 
 
-class FolderError(ValueError):
+class FolderError(FerDemoError):
     """A weights folder that cannot be used; the message is a sentence naming it."""
 
 
@@ -177,8 +178,6 @@ def check_manifest(path: Path) -> None:
             if hashlib.sha256((path / name).read_bytes()).hexdigest() != entry["sha256"]:
                 raise FolderError(f"{path / name} is not the file its manifest names.")
     except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, FolderError):
-            raise
         raise FolderError(f"{path} has no usable manifest.json: {error!r}.") from None
 
 

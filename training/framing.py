@@ -11,7 +11,6 @@ with --weights instead what the detour costs on PublicTest.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -24,8 +23,9 @@ from tqdm import tqdm
 from fer_demo.crops import TERMS_IN_USE, align
 from fer_demo.faces import YuNet
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Photo
+from training.command import add_data, parser_of, told
 from training.data import DataError, read_split, votes_of
-from training.folder import FolderError, load_network
+from training.folder import load_network
 from training.predict import predict_logits
 from training.votes import ferplus7_label
 
@@ -126,26 +126,24 @@ def enlarged(pixels: NDArray[np.uint8]) -> Photo:
     return Photo(np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB), np.uint8))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.framing", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--detector", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=7000)
-    parser.add_argument("--weights", type=Path)
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("framing", __doc__)
+    add_data(parser)
+    parser.add_argument("--detector", type=Path, required=True, help="YuNet's file")
+    parser.add_argument(
+        "--images", type=int, default=7000, help="to fit on; %(default)s by default"
+    )
+    parser.add_argument("--weights", type=Path, help="measure what the detour costs these")
     given = parser.parse_args(arguments)
-    try:
-        if not given.detector.is_file():
-            raise DataError(f"{given.detector}: there is no such detector file.")
-        detector = YuNet(given.detector)
-        if given.weights:
-            print(cost_of_detection(given.data, given.weights, detector))
-        else:
-            fit_terms(read_split(given.data, "train").grey, given.images, detector)
-    except (DataError, FolderError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    if not given.detector.is_file():
+        raise DataError(f"{given.detector}: there is no such detector file.")
+    detector = YuNet(given.detector)
+    if given.weights:
+        print(cost_of_detection(given.data, given.weights, detector))
+    else:
+        fit_terms(read_split(given.data, "train").grey, given.images, detector)
 
 
 def fit_terms(grey: NDArray[np.uint8], images: int, detector: YuNet) -> None:

@@ -12,7 +12,6 @@ there are no pictures of them here that may be used.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,13 +24,13 @@ from numpy.typing import NDArray
 from skimage import data as skimage_data
 
 from fer_demo.classifier import Classifier, load_classifier
-from fer_demo.errors import FerDemoError
 from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.pipeline import analyse
 from fer_demo.settings import Settings
 from fer_demo.types import Photo
-from training.data import DataError, LabelledFaces, read_split, votes_of
-from training.folder import FolderError, verified_folder
+from training.command import add_data, add_weights, parser_of, told
+from training.data import LabelledFaces, read_split, votes_of
+from training.folder import verified_folder
 from training.record import write_json
 from training.votes import ferplus7_label
 
@@ -247,37 +246,32 @@ def summary(document: dict[str, Any]) -> str:
     return "\n".join([*lines, told])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.outside", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("outside", __doc__)
+    add_weights(parser)
+    add_data(parser)
     parser.add_argument("--json", type=Path, required=True, metavar="OUT")
     parser.add_argument("--images", type=int, default=200)
     given = parser.parse_args(arguments)
-    try:
-        settings = Settings.from_environment()
-        weights = verified_folder(given.weights)
-        classifier = load_classifier(weights, settings)
-        detector = load_detector(settings)
-        splits = [read_split(given.data, name) for name in ("public_test", "train")]
-        found = {
-            name: measure(pictures, label, detector, classifier)
-            for name, pictures, label in kinds(splits, given.images)
-        }
-        document = {
-            "weights": weights.card.name,
-            "sha256": weights.card.sha256,
-            "detector": detector.name,
-            "kinds": found,
-        }
-        write_json(given.json, document)
-    except (DataError, FolderError, FerDemoError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    settings = Settings.from_environment()
+    weights = verified_folder(given.weights)
+    classifier = load_classifier(weights, settings)
+    detector = load_detector(settings)
+    splits = [read_split(given.data, name) for name in ("public_test", "train")]
+    found = {
+        name: measure(pictures, label, detector, classifier)
+        for name, pictures, label in kinds(splits, given.images)
+    }
+    document = {
+        "weights": weights.card.name,
+        "sha256": weights.card.sha256,
+        "detector": detector.name,
+        "kinds": found,
+    }
+    write_json(given.json, document)
     print(summary(document))
-    return 0
 
 
 if __name__ == "__main__":

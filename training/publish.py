@@ -9,7 +9,6 @@ token is HF_TOKEN's, or that of `hf auth login`. --dry-run writes the same files
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -19,14 +18,16 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 from huggingface_hub.utils import validate_repo_id
 
+from fer_demo.errors import FerDemoError
 from fer_demo.settings import DEFAULT_HUB_REPOS
 from fer_demo.verify import FILES, Refused, verify
+from training.command import add_weights, parser_of, told
 from training.model_card import model_card
 
 DRY_RUNS = Path("runs/publish")
 
 
-class PublishError(RuntimeError):
+class PublishError(FerDemoError):
     """Why nothing was published, in one sentence."""
 
 
@@ -110,11 +111,11 @@ def default_line(repo: str, commit: str) -> str:
     return f"DEFAULT_HUB_REPOS: tuple[str, ...] = ({names.rstrip()})"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.publish", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, required=True, help="weights folder")
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("publish", __doc__)
+    add_weights(parser)
     parser.add_argument("--repo", required=True, metavar="OWNER/NAME")
     parser.add_argument("--private", action="store_true", help="of a new repository")
     parser.add_argument("--dry-run", action="store_true", help=f"write to {DRY_RUNS}/ instead")
@@ -122,25 +123,20 @@ def main(arguments: list[str] | None = None) -> int:
         "--evaluation", type=Path, metavar="JSON", help="evaluation.json in the folder by default"
     )
     given = parser.parse_args(arguments)
-    try:
-        _check_repo(given.repo)
-        evaluation = given.evaluation or given.weights / "evaluation.json"
-        files = repository_files(given.weights, given.repo, evaluation)
-        if given.dry_run:
-            target = DRY_RUNS / given.repo.replace("/", "--")
-            target.mkdir(parents=True, exist_ok=True)
-            for name, data in files.items():
-                (target / name).write_bytes(data)
-            print(f"{target} holds what would be published as {given.repo}.")
-            return 0
-        message = f"Publish {given.weights.resolve().name}"
-        commit = upload(given.repo, files, private=given.private, message=message)
-    except (PublishError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    _check_repo(given.repo)
+    evaluation = given.evaluation or given.weights / "evaluation.json"
+    files = repository_files(given.weights, given.repo, evaluation)
+    if given.dry_run:
+        target = DRY_RUNS / given.repo.replace("/", "--")
+        target.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (target / name).write_bytes(data)
+        print(f"{target} holds what would be published as {given.repo}.")
+        return
+    message = f"Publish {given.weights.resolve().name}"
+    commit = upload(given.repo, files, private=given.private, message=message)
     print(f"Published {given.repo}@{commit}. To make it the app's, put into fer_demo/settings.py:")
     print(default_line(given.repo, commit))
-    return 0
 
 
 def _check_repo(repo: str) -> None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fer_demo.errors import FerDemoError
 
-class RecipeError(ValueError):
+
+class RecipeError(FerDemoError):
     """A recipe that cannot be used; the message is a sentence for the person who wrote it."""
 
 

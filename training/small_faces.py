@@ -9,20 +9,17 @@ its crop is 12 to 48 px wide and lies between the pixels, and is cut out again b
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.crops import HAAR_GROWTH, align
-from fer_demo.errors import FerDemoError
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Faces, Photo
-from training.data import DataError, read_split, votes_of
-from training.folder import FolderError
+from training.command import add_data, add_weights, parser_of, told
+from training.data import read_split, votes_of
 from training.predict import Model, models_of
 from training.votes import ferplus7_label
 
@@ -78,22 +75,17 @@ def table(models: list[Model], grey: Grey, label: NDArray[np.int64]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.small_faces", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, action="append", required=True)
-    parser.add_argument("--data", type=Path, required=True)
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("small_faces", __doc__)
+    add_weights(parser, several=True)
+    add_data(parser)
     given = parser.parse_args(arguments)
-    try:
-        faces = read_split(given.data, "public_test")
-        label = ferplus7_label(votes_of(faces))
-        models = models_of(given.weights)
-        print(table(models, faces.grey[label >= 0], label[label >= 0]))
-    except (DataError, FolderError, FerDemoError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    faces = read_split(given.data, "public_test")
+    label = ferplus7_label(votes_of(faces))
+    models = models_of(given.weights)
+    print(table(models, faces.grey[label >= 0], label[label >= 0]))
 
 
 if __name__ == "__main__":

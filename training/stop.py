@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 
+from fer_demo.errors import FerDemoError
 
-class TrainingStopped(RuntimeError):
+
+class TrainingStopped(FerDemoError):
     """Training cannot go on; the message is what a person reads.
 
     `advice` is the part of it on how `training.train` goes on, which other commands replace.

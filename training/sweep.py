@@ -26,10 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS_HEAD
-from training.data import DataError, LabelledFaces, read_train_and_valid, tell_cautions
+from training.command import add_run_options, parser_of, told
+from training.data import LabelledFaces, read_train_and_valid, tell_cautions
 from training.distill import Targets, read_targets
 from training.duplicates import duplicate_groups, fit_for_selection
-from training.folder import FolderError
 from training.metrics import Floats, bootstrap, cross_fitted_nll, folds_of, nll
 from training.predict import predict_logits
 from training.recipe import (
@@ -226,41 +226,39 @@ def sweep(given: argparse.Namespace, stop: Stop) -> tuple[list[Outcome], list[di
     return outcomes, diverged
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.sweep", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--recipe", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("sweep", __doc__)
+    add_run_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--set", action="append", required=True, metavar="SETTING=VALUE,VALUE")
-    parser.add_argument("--targets", type=Path, help="what training.distill wrote")
-    parser.add_argument("--weights", type=Path, help='the folder that init = "weights" begins with')
-    parser.add_argument("--json", type=Path, metavar="OUT")
+    parser.add_argument(
+        "--set",
+        action="append",
+        required=True,
+        metavar="SETTING=VALUE,VALUE",
+        help="an axis of the grid; the first value is what the others are compared with",
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the table here, too")
     add_override_arguments(parser)
     given = parser.parse_args(arguments)
     stop = Stop()
+    if given.json is not None:  # hours later is too late to find that it cannot be made
+        given.json.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if given.json is not None:  # hours later is too late to find that it cannot be made
-            given.json.parent.mkdir(parents=True, exist_ok=True)
         outcomes, diverged = sweep(given, stop)
-        rows = compare(outcomes)
-        print(table(rows))
-        if given.json is not None:
-            document = {
-                "recipe": given.recipe.name,
-                "overrides": overrides_from(given),
-                "rows": rows,
-                "diverged": diverged,
-            }
-            write_json(given.json, document)
     except TrainingStopped as error:
-        print(f"{error.happened} {GO_ON if error.advice else ''}".rstrip(), file=sys.stderr)
-        return 1
-    except (RecipeError, DataError, FolderError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        raise TrainingStopped(error.happened, GO_ON if error.advice else "") from None
+    rows = compare(outcomes)
+    print(table(rows))
+    if given.json is not None:
+        document = {
+            "recipe": given.recipe.name,
+            "overrides": overrides_from(given),
+            "rows": rows,
+            "diverged": diverged,
+        }
+        write_json(given.json, document)
 
 
 if __name__ == "__main__":

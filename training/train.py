@@ -11,7 +11,6 @@ can be made longer: `--resume --epochs MORE`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -23,9 +22,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from training.data import DataError, read_train_and_valid, tell_cautions
+from training.command import add_run_options, parser_of, told
+from training.data import read_train_and_valid, tell_cautions
 from training.distill import read_targets
-from training.folder import FolderError
 from training.recipe import (
     Recipe,
     RecipeError,
@@ -161,50 +160,42 @@ def refuse_unused(recipes: Sequence[Recipe], targets: Path | None, weights: Path
         raise RecipeError("--targets needs a teacher_weight above 0.")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--recipe", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--targets", type=Path, help="what training.distill wrote")
-    parser.add_argument("--weights", type=Path, help='the folder that init = "weights" begins with')
+@told
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = parser_of("train", __doc__)
+    add_run_options(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     add_override_arguments(parser)
     given = parser.parse_args(arguments)
     stop = Stop()
-    try:
-        recipe = load_recipe(given.recipe, overrides_from(given))
-        refuse_unused([recipe], given.targets, given.weights)
-        train, valid = read_train_and_valid(given.data)
-        given.out.mkdir(parents=True, exist_ok=True)
-        targets = None if given.targets is None else read_targets(given.targets, train)
-        run = Run(
-            recipe,
-            train,
-            valid,
-            given.out,
-            targets=targets,
-            weights=given.weights,
-            resumes=given.resume,
+    recipe = load_recipe(given.recipe, overrides_from(given))
+    refuse_unused([recipe], given.targets, given.weights)
+    train, valid = read_train_and_valid(given.data)
+    given.out.mkdir(parents=True, exist_ok=True)
+    targets = None if given.targets is None else read_targets(given.targets, train)
+    run = Run(
+        recipe,
+        train,
+        valid,
+        given.out,
+        targets=targets,
+        weights=given.weights,
+        resumes=given.resume,
+    )
+    if run.accelerator.is_main_process:
+        tell_cautions(train, valid)
+    if given.resume:
+        run.load(resume_point(run))
+        if run.step == run.total_steps:
+            print(f"{given.out} is finished: --epochs MORE makes it longer.", file=sys.stderr)
+    elif (given.out / "last.pt").exists():
+        raise TrainingStopped(
+            f"{given.out} holds a run already: add --resume to continue it, or choose another "
+            "--out."
         )
-        if run.accelerator.is_main_process:
-            tell_cautions(train, valid)
-        if given.resume:
-            run.load(resume_point(run))
-            if run.step == run.total_steps:
-                print(f"{given.out} is finished: --epochs MORE makes it longer.", file=sys.stderr)
-        elif (given.out / "last.pt").exists():
-            raise TrainingStopped(
-                f"{given.out} holds a run already: add --resume to continue it, or choose another "
-                "--out."
-            )
-        fit(run, stop)
-    except (RecipeError, DataError, FolderError, TrainingStopped, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    fit(run, stop)
 
 
 if __name__ == "__main__":
