@@ -16,6 +16,7 @@ ASKED = {
     "client.showErrorDetails": "none",
     "server.enableStaticServing": False,
     "browser.gatherUsageStats": False,
+    "server.showEmailPrompt": False,
     "server.maxUploadSize": 20,
     "runner.magicEnabled": False,
 }
