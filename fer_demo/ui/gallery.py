@@ -205,14 +205,18 @@ class Gallery:
             )
         return None
 
-    def show(self, index: int) -> None:
-        """Put another picture on show."""
-        self.shown = index
+    def show(self, picture: Picture) -> None:
+        """Put another picture on show; not one that is gone, as a late click may ask."""
+        at = (index for index, known in enumerate(self.pictures) if known is picture)
+        self.shown = next(at, self.shown)
 
-    def remove_shown(self) -> None:
-        """Forget the picture on show and everything found in it; the next one takes its place."""
-        del self.pictures[self.shown]
+    def remove(self, picture: Picture) -> None:
+        """Forget a picture and everything found in it; where it was on show the next one is."""
+        shown = self.picture
+        self.pictures = [known for known in self.pictures if known is not picture]
         self.shown = max(0, min(self.shown, len(self.pictures) - 1))
+        if shown is not None:
+            self.show(shown)
 
     def clear(self) -> None:
         """Forget all pictures and everything found in them."""

@@ -15,7 +15,7 @@ from fer_demo.examples import EXAMPLES, Example
 from fer_demo.images import ACCEPTED, MAX_BYTES
 from fer_demo.ui import resources
 from fer_demo.ui.cards import forget_cards
-from fer_demo.ui.gallery import Gallery, forget_upload, gallery
+from fer_demo.ui.gallery import Gallery, Picture, forget_upload, gallery
 from fer_demo.ui.picture import set_marking
 
 
@@ -37,7 +37,8 @@ def intake() -> None:
                         key="remove-shown",
                         icon=":material/close:",
                         help="Deletes the picture on show and what was found in it.",
-                        on_click=_remove_shown,
+                        on_click=_remove,
+                        args=(pictures, pictures.picture),
                     )
                 st.button(
                     "Clear",
@@ -65,10 +66,10 @@ def clear() -> None:
     set_marking(False)
 
 
-def _remove_shown() -> None:
+def _remove(pictures: Gallery, picture: Picture) -> None:
     set_marking(False)
     st.session_state.pop("figures", None)  # charts of its faces
-    gallery().remove_shown()
+    pictures.remove(picture)
 
 
 def _gallery_for_more() -> Gallery:
@@ -89,7 +90,7 @@ def _reading(pictures: Gallery) -> Iterator[None]:
     with resources.slots().visit():  # who had the first one read has the others read, too
         yield
     if len(pictures.pictures) > first:
-        pictures.show(first)
+        pictures.show(pictures.pictures[first])
 
 
 def try_again() -> None:

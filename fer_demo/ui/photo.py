@@ -27,7 +27,7 @@ from fer_demo.ui.how_sure import answering_from, answers_of
 from fer_demo.ui.intake import example_by_id, intake, try_again
 from fer_demo.ui.layout import notice, told
 from fer_demo.ui.origin import title, weights_line
-from fer_demo.ui.picture import picture_column, set_marking, treat_as_one_face
+from fer_demo.ui.picture import picture_column, set_marking, set_whole
 
 
 def main() -> None:
@@ -235,7 +235,7 @@ def _no_face(picture: Picture) -> None:
         with st.container(horizontal=True, gap="xsmall"):
             st.button(
                 "Treat the whole picture as one face", key="whole", type="primary",
-                on_click=treat_as_one_face, args=(picture,),
+                on_click=set_whole, args=(picture, True),
             )  # fmt: skip
             st.button("Mark a face", key="mark-none", on_click=set_marking, args=(True,))
 

@@ -36,7 +36,9 @@ def picture_column(pictures: Gallery, picture: Picture, analysis: Analysis) -> N
             st.text(picture.shown_name)
             st.caption(_facts(picture, analysis))
         if picture.whole:
-            st.button("Look for faces again", key="unwhole", on_click=_set_whole, args=(picture, 0))
+            st.button(
+                "Look for faces again", key="unwhole", on_click=set_whole, args=(picture, False)
+            )
         elif len(analysis) or marking:
             st.button(
                 "Cancel" if marking else "Add a missed face",
@@ -60,9 +62,10 @@ def describe_picture(analysis: Analysis) -> str:
     return f"The picture with {count}, numbered from left to right. {found}"
 
 
-def treat_as_one_face(picture: Picture) -> None:
-    """Answer for the whole picture."""
-    _set_whole(picture, True)
+def set_whole(picture: Picture, whole: bool) -> None:
+    """Treat the whole picture as one face, or look for faces again."""
+    picture.whole = whole
+    st.session_state["marking"] = False
 
 
 def set_marking(on: bool) -> None:
@@ -73,11 +76,6 @@ def set_marking(on: bool) -> None:
 def remove_box(picture: Picture, box: Box) -> None:
     """Forget a face that a person marked."""
     picture.added = tuple(one for one in picture.added if one != box)
-
-
-def _set_whole(picture: Picture, whole: bool | int) -> None:
-    picture.whole = bool(whole)
-    st.session_state["marking"] = False
 
 
 def _facts(picture: Picture, analysis: Analysis) -> str:
@@ -172,12 +170,12 @@ def _thumbnails(pictures: Gallery) -> None:
                     type="primary" if index == pictures.shown else "secondary",
                     width="stretch",
                     on_click=_show,
-                    args=(pictures, index),
+                    args=(pictures, picture),
                 )
 
 
-def _show(pictures: Gallery, index: int) -> None:
-    pictures.show(index)
+def _show(pictures: Gallery, picture: Picture) -> None:
+    pictures.show(picture)
     st.session_state["marking"] = False
 
 

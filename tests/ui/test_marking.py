@@ -74,9 +74,9 @@ def test_a_file_taken_off_the_list_leaves_the_box_that_is_being_marked(app):
 
 def test_the_edges_of_a_picture_are_not_those_of_the_next(one):
     gallery = pictures(another_example(one))
-    gallery.show(0)
+    gallery.show(gallery.pictures[0])
     click(one.run(), "mark")
-    gallery.show(1)  # still marking: what a number is kept for is its picture
+    gallery.show(gallery.pictures[1])  # still marking: what a number is kept for is its picture
     one.run()
     assert edge(one, "Left").value == int(0.3 * gallery.picture.photo.width)
 

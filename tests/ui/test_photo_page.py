@@ -294,6 +294,26 @@ def test_the_picture_on_show_is_removed_and_the_others_stay(app):
     assert "remove-shown" not in [button.key for button in app.button], "there is Clear"
 
 
+def test_clicks_that_come_late_ask_for_pictures_that_are_gone_and_change_nothing(app):
+    names = ("one", "several", "uncertain")
+    upload(app.run(), *((f"{name}.png", example_png(name)) for name in names))
+    found = pictures(app)
+    first, second, third = found.pictures
+    found.show(second)
+    found.remove(third)
+    found.remove(third)
+    found.show(third)
+    assert found.picture is second
+    found.remove(first)
+    assert found.picture is second
+    app.run()
+    assert "several.png" in texts(app)
+    found.clear()
+    found.remove(second)
+    found.show(second)
+    assert found.picture is None
+
+
 def test_a_choice_of_class_is_not_kept_for_the_picture_after_a_removed_one(app):
     upload(app.run(), ("a.png", example_png("one")), ("b.png", example_png("several")))
     app.button_group(key="face1").set_value("fear").run()
