@@ -57,11 +57,7 @@ def verify(folder: Path, name: str, source: str) -> ModelCard:
     Raises:
         Refused: naming the first check that failed.
     """
-    manifest = _read_json(folder / "manifest.json").get("files")
-    if not isinstance(manifest, dict):
-        raise Refused("manifest.json names no files")
-    for file in ("config.json", "model.safetensors"):
-        _check_file(folder / file, manifest.get(file))
+    manifest = check_files(folder)
     config = _read_json(folder / "config.json")
     try:
         card = _card(config, manifest["model.safetensors"], name, source)
@@ -73,6 +69,20 @@ def verify(folder: Path, name: str, source: str) -> ModelCard:
     state = _read_tensors(folder / "model.safetensors", network, card.architecture)
     _check_end(network, state, card)
     return card
+
+
+def check_files(folder: Path) -> dict[str, Any]:
+    """Hold a weights folder's files against its manifest; returns what that says of each.
+
+    Raises:
+        Refused: one is missing or is not the file that the manifest names.
+    """
+    manifest = _read_json(folder / "manifest.json").get("files")
+    if not isinstance(manifest, dict):
+        raise Refused("manifest.json names no files")
+    for file in ("config.json", "model.safetensors"):
+        _check_file(folder / file, manifest.get(file))
+    return manifest
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -103,7 +113,7 @@ def _card(config: dict[str, Any], file: dict[str, Any], name: str, source: str) 
     pretrained, arguments, ours = config["pretrained_cfg"], config["model_args"], config["fer_demo"]
     unknown = set(pretrained) - PRETRAINED_KEYS | set(arguments) - {"in_chans", "output_stride"}
     if unknown:
-        raise Refused(f'config.json holds "{min(unknown)}", which training.publish never writes')
+        raise Refused(f'config.json holds "{min(unknown)}", which training.export never writes')
     if tuple(config["label_names"]) != LABELS or tuple(pretrained["label_names"]) != LABELS:
         raise Refused("its labels are not FER2013's seven and FER+'s eight, in order")
     channels, height, width = pretrained["input_size"]

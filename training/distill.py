@@ -3,10 +3,10 @@
     python -m training.distill --weights DIR [--weights DIR ...] --data DIR --out runs/targets.npz
     python -m training.train --recipe RECIPE --data DIR --out RUN --targets runs/targets.npz
 
-Each teacher's logits are averaged over a picture and its mirror image, the teachers' probabilities
-over the teachers. A student follows them at a temperature (Hinton et al. 2015, arXiv:1503.02531),
-for teachers are too sure of pictures that they have trained on. The file is a run's artefact: it
-follows from the weights and is not committed.
+Each teacher's logits are averaged over a picture and its mirror image; over the teachers their
+probabilities are, as each one's own calibration leaves them. A student follows them at a
+temperature (Hinton et al. 2015, arXiv:1503.02531), for teachers are too sure of pictures that they
+have trained on. The file is a run's artefact: it follows from the weights and is not committed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_demo.ensemble import together
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.command import add_data, add_weights, parser_of, told
 from training.data import DataError, LabelledFaces, fingerprint, read_split, tell_cautions
 from training.folder import named_weights
-from training.predict import Model, Network
+from training.predict import Network
 from training.record import write_whole
 
 
@@ -33,7 +34,7 @@ class Targets:
     """Teachers' logits of one set of pictures."""
 
     logits: NDArray[np.float32]
-    """(N, 15); of several teachers, each head as `training.evaluate` measures them together."""
+    """(N, 15), up to a constant of each head: the log of the teachers' mean probabilities."""
     pixels: str
     """sha256 of the pictures, (N, 48, 48) uint8."""
     teachers: tuple[str, ...]
@@ -46,9 +47,12 @@ def teach(folders: list[Path], faces: LabelledFaces) -> Targets:
     Raises:
         FolderError: one is not a weights folder of this project.
     """
-    heads = [FER2013_HEAD, FERPLUS_HEAD]
-    model = Model("teachers", [Network(folder) for folder in folders])
-    logits = np.concatenate(model.logits(faces.grey, heads, flip=True), axis=1)
+    each = [Network(folder).logits(faces.grey, flip=True) for folder in folders]
+    heads = [
+        together([logits[:, columns] for logits in each], temperature=1.0)
+        for columns in (FER2013_HEAD, FERPLUS_HEAD)
+    ]
+    logits = np.concatenate(heads, axis=1)
     return Targets(logits, fingerprint(faces.grey), tuple(map(named_weights, folders)))
 
 

@@ -210,13 +210,15 @@ def parse_labels(pairs: list[str]) -> dict[str, str]:
 
 def evaluate(given: argparse.Namespace) -> dict[str, Any]:
     """Everything the command line asks for, as the JSON document."""
-    faces = read_split(given.data, given.split, parse_labels(given.labels))
+    labels = parse_labels(given.labels)
+    faces = read_split(given.data, given.split, labels)
     if not len(faces):
         raise DataError(f"No picture of {given.data} is left: --labels skips them all.")
     tell_cautions(faces)
     unseen = None
     if given.seen_in is not None:
-        train = read_split(given.seen_in, "train")
+        # Of these only the pixels matter: a name is known or skipped for the set that is measured.
+        train = read_split(given.seen_in, "train", dict.fromkeys(labels, EXPRESSIONS[0]))
         tell_cautions(train)
         unseen = ~seen_in(faces.grey, train.grey)
     models = models_of(given.weights)

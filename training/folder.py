@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from fer_demo.crops import INPUT_MEAN, INPUT_STD
 from fer_demo.errors import FerDemoError
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
-from fer_demo.verify import LABELS, Refused, verify
+from fer_demo.verify import LABELS, Refused, check_files, verify
 from fer_demo.weights import WeightsFolder
 from training.record import write_json, write_whole
 
@@ -167,22 +169,19 @@ def weights_sha256(path: Path) -> str:
 
 
 def check_manifest(path: Path) -> None:
-    """Hold the files of a weights folder against its manifest.
+    """Hold the files of a weights folder against its manifest, as the app does.
 
     Raises:
         FolderError: they do not match it, or there is none.
     """
-    try:
-        manifest = json.loads((path / "manifest.json").read_text())["files"]
-        for name, entry in manifest.items():
-            if hashlib.sha256((path / name).read_bytes()).hexdigest() != entry["sha256"]:
-                raise FolderError(f"{path / name} is not the file its manifest names.")
-    except (OSError, ValueError, KeyError) as error:
-        raise FolderError(f"{path} has no usable manifest.json: {error!r}.") from None
+    with _refusals_told(path):
+        check_files(path)
 
 
-def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+def timm_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The folder's network in evaluation mode, as anyone's timm loads it, and its config.
+
+    Teachers may be of architectures that the app does not take.
 
     Raises:
         FolderError: the folder is not one of ours, or its files do not match its manifest.
@@ -199,7 +198,13 @@ def verified_folder(path: Path) -> WeightsFolder:
     Raises:
         FolderError: it does not pass them.
     """
-    try:
+    with _refusals_told(path):
         return WeightsFolder(path, verify(path, path.resolve().name, "local"))
+
+
+@contextmanager
+def _refusals_told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except Refused as reason:
         raise FolderError(f"{path} is not a usable weights folder: {reason}.") from None

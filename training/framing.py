@@ -25,7 +25,7 @@ from fer_demo.faces import YuNet
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Photo
 from training.command import add_data, parser_of, told
 from training.data import DataError, read_split, votes_of
-from training.folder import load_network
+from training.folder import timm_network
 from training.predict import predict_logits
 from training.votes import ferplus7_label
 
@@ -107,7 +107,7 @@ def cost_of_detection(data: Path, weights: Path, detector: YuNet) -> str:
         if len(found):
             kept.append(row)
             crops.append(align(photo, found[np.array([found.score.argmax()])]).grey[0])
-    network, config = load_network(weights)
+    network, config = timm_network(weights)
     size = config["pretrained_cfg"]["input_size"][-1]
     direct, detected = (
         predict_logits(network, torch.from_numpy(grey), size)[:, FERPLUS7_HEAD].argmax(1).numpy()

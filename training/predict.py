@@ -14,7 +14,7 @@ from fer_demo.crops import network_input
 from fer_demo.ensemble import ENSEMBLE, read_joint, together
 from fer_demo.types import FER2013_HEAD
 from training.data import fingerprint
-from training.folder import FolderError, load_network, weights_sha256
+from training.folder import FolderError, timm_network, weights_sha256
 
 
 @torch.inference_mode()
@@ -50,7 +50,7 @@ class Network:
     """A weights folder's network, which answers the same question once."""
 
     def __init__(self, folder: Path):
-        network, config = load_network(folder)
+        network, config = timm_network(folder)
         self.folder, self.card = folder, config["fer_demo"]
         self._size = config["pretrained_cfg"]["input_size"][-1]
         self._device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -2,7 +2,7 @@
 
     python -m training.sweep --recipe training/recipes/resnet18.toml --data DIR --out runs/lr \
         --set learning_rate=2e-3,1e-3,4e-3 --set weight_decay=0.05,0.02 \
-        --epochs 6 --decay-epochs 2 --json training/results/sweep_lr.json
+        --input-size 48 --epochs 6 --decay-epochs 2 --json training/results/sweep_lr.json
 
 The first value of each setting is the reference (of the points that finish). Points that were
 trained before are read back, one that was interrupted goes on, and one whose loss is no number any

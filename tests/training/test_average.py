@@ -10,7 +10,7 @@ import torch
 from tests.factories import write_weights_folder
 from tests.training.conftest import run_training
 from training import average, calibrate, export
-from training.folder import load_network, named_weights, read_config, read_state, trainable_state
+from training.folder import named_weights, read_config, read_state, timm_network, trainable_state
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_the_mean_lies_between_both_and_is_a_weights_folder(
         wanted = ((one[name] + other[name]) / 2).to(kept[name].dtype).float()
         torch.testing.assert_close(tensor, wanted, rtol=1e-3, atol=1e-6)
         assert read_state(tmp_path / "mean")[name].dtype == kept[name].dtype
-    network, config = load_network(tmp_path / "mean")
+    network, config = timm_network(tmp_path / "mean")
     assert network(torch.zeros(1, 1, 32, 32)).shape == (1, 15)
     card = config["fer_demo"]
     assert set(card["temperature"].values()) == {1.0}
@@ -58,7 +58,7 @@ def test_the_mean_of_a_folder_with_itself_says_the_same(
     temperature = read_config(folder)["fer_demo"]["temperature"]["fer2013"]
     x = torch.randn(4, 1, 32, 32, generator=torch.manual_seed(0))
     with torch.inference_mode():
-        one, other = (load_network(f)[0](x)[:, :7] for f in (folder, tmp_path / "mean"))
+        one, other = (timm_network(f)[0](x)[:, :7] for f in (folder, tmp_path / "mean"))
     torch.testing.assert_close(other, one * temperature, rtol=1e-2, atol=1e-2)
 
 
@@ -72,7 +72,7 @@ def test_refusals(
         ([path[1]], "takes two or more --weights"),
         ([other, path[1]], "only weights of one network have a mean"),
         ([tmp_path, path[1]], "is not a weights folder"),
-        ([path[0], path[1]], "is not the file its manifest names"),
+        ([path[0], path[1]], "is not the file that manifest.json names"),
     ):
         assert mean(*folders, to=tmp_path / "mean") == 1
         assert sentence in capsys.readouterr().err

@@ -177,6 +177,34 @@ def test_accuracy_by_pose_is_told_of_all_pictures_and_of_the_unseen(
     assert "one ferplus7 unseen, size 21 and more: " in told
 
 
+def test_a_broken_file_of_the_ensemble_is_a_sentence(
+    weights: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(weights, tmp_path / "w")
+    (tmp_path / "w/ensemble.json").write_text("{")
+    both = [word for name in ("one", "two") for word in ("--weights", str(tmp_path / "w" / name))]
+    assert evaluate.main([*both, "--data", str(tiny_data)]) == 1
+    assert "ensemble.json was not written by training.ensemble" in capsys.readouterr().err
+
+
+def test_names_of_another_set_are_mapped_in_what_was_trained_on_too(
+    weights: Path, tmp_path: Path
+) -> None:
+    faces = tiny_faces(6)
+    for split, name, picture in (
+        ("train", "joy", 0), ("train", "other", 1),
+        ("test", "joy", 0), ("test", "joy", 2), ("test", "calm", 3), ("test", "other", 4),
+    ):  # fmt: skip
+        folder = tmp_path / split / name
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"{picture}.png"), faces.grey[picture])
+    labels = ("--labels", "joy=happy", "calm=neutral", "other=skip")
+    seen = ("--seen-in", str(tmp_path))
+    document = run(weights / "one", tmp_path / "test", tmp_path / "o.json", *labels, *seen)
+    heads = document["results"]["one"]
+    assert (heads["given7"]["n"], heads["given7"]["unseen"]["n"]) == (3, 2)
+
+
 def test_refusals(
     weights: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

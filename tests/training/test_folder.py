@@ -26,8 +26,8 @@ from training.folder import (
     LABELS,
     FolderError,
     fold_temperature,
-    load_network,
     read_config,
+    timm_network,
 )
 from training.metrics import ece
 from training.predict import predict_logits
@@ -79,14 +79,14 @@ def test_batch_norm_statistics_stay_float32(
     kinds = {k: t.dtype for k, t in load_file(tmp_path / "w/model.safetensors").items()}
     assert {v for k, v in kinds.items() if "running" in k} == {torch.float32}
     assert {v for k, v in kinds.items() if k.endswith("weight")} == {torch.float16}
-    load_network(tmp_path / "w")
+    timm_network(tmp_path / "w")
 
 
 def test_a_changed_file_is_refused(weights: Path) -> None:
     with (weights / "model.safetensors").open("ab") as stream:
         stream.write(b"x")
-    with pytest.raises(FolderError, match="is not the file its manifest names"):
-        load_network(weights)
+    with pytest.raises(FolderError, match="is not the file that manifest"):
+        timm_network(weights)
 
 
 def test_nothing_to_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +96,7 @@ def test_nothing_to_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert export.main(["--run", str(tmp_path), "--to", str(tmp_path / "w")]) == 1
     assert "is not a checkpoint of a run" in capsys.readouterr().err
     with pytest.raises(FolderError, match="is not a weights folder"):
-        load_network(tmp_path / "w")
+        timm_network(tmp_path / "w")
 
 
 def test_folding_divides_the_logits_of_each_head() -> None:
@@ -112,10 +112,10 @@ def test_folding_divides_the_logits_of_each_head() -> None:
 def test_calibration_folds_its_temperatures_in(
     weights: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = logits_of(load_network(weights)[0])
+    before = logits_of(timm_network(weights)[0])
     command = ["--weights", str(weights), "--data", str(tiny_data / "public_test.parquet")]
     assert calibrate.main(command) == 0
-    network, config = load_network(weights)
+    network, config = timm_network(weights)
     card = config["fer_demo"]
     t = card["temperature"]
     assert t["ferplus8"] == t["ferplus7"] != 1
