@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,9 @@ from fer_demo.weights import open_weights
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"}
 """What is taken from a folder; a file that is named itself is always tried."""
+
+ANNOTATED = re.compile(r"\d{3,}-.*\.png")
+"""The names of what `analyse --out` writes."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +65,7 @@ def _analyse(given: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
-    files = list(_pictures(given.paths))
+    files = list(_pictures(given.paths, given.out))
     if not files:  # before the models are loaded for nothing
         folders = ", ".join(_printable(path) for path in given.paths)
         print(f"No picture was found in {folders}.", file=sys.stderr)
@@ -121,13 +125,16 @@ def _fetching(what: str) -> Iterator[Progress]:
             bar.close()
 
 
-def _pictures(paths: Iterable[Path]) -> Iterator[Path]:
+def _pictures(paths: Iterable[Path], out: Path | None) -> Iterator[Path]:
+    """Those that are named, and all inside of folders but what an earlier run wrote to `out`."""
     for path in paths:
-        if path.is_dir():
-            inside = sorted(path.rglob("*"))
-            yield from (p for p in inside if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        for inside in sorted(path.rglob("*")):
+            ours = ANNOTATED.fullmatch(inside.name) and out and inside.parent.samefile(out)
+            if inside.suffix.lower() in PICTURE_SUFFIXES and inside.is_file() and not ours:
+                yield inside
 
 
 def _analyse_file(

@@ -153,8 +153,15 @@ def _sha256(folder: Path) -> str | None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None where there is no such file.
+
+    Raises:
+        ValueError: it is something else.
+    """
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except FileNotFoundError:
         return None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is not a JSON object")
     return found

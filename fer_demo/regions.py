@@ -45,18 +45,19 @@ def region_shares(values: Maps, faces: Faces, crops: Crops) -> tuple[RegionShare
             continue
         region = region_of_pixels(crop_points(faces.landmarks[i], crops.to_photo[i]))
         total = float(np.abs(fine[i]).sum()) or 1.0
-
-        def spread(part: Maps, region: NDArray[np.int64] = region) -> NDArray[np.float64]:
-            return np.bincount(region.ravel(), part.ravel(), len(REGIONS)).astype(np.float64)
-
         shares.append(
             RegionShares(
-                spread(fine[i].clip(min=0)) / total,
-                spread((-fine[i]).clip(min=0)) / total,
-                spread(np.ones_like(fine[i])) / region.size,
+                _by_region(fine[i].clip(min=0), region) / total,
+                _by_region((-fine[i]).clip(min=0), region) / total,
+                _by_region(np.ones_like(fine[i]), region) / region.size,
             )
         )
     return tuple(shares)
+
+
+def _by_region(values: Maps, region: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The sum of (h, w) values over each of REGIONS."""
+    return np.bincount(region.ravel(), values.ravel(), len(REGIONS)).astype(np.float64)
 
 
 def region_of_pixels(landmarks: NDArray[np.float64], side: int = GREY_SIDE) -> NDArray[np.int64]:

@@ -34,7 +34,8 @@ class Settings:
     """FER_OPEN_MEGAPIXELS: of the pictures that all visitors have open, and of the faces cut out of
     them; each costs 3 MB."""
     threads: int = 2
-    """FER_THREADS: processor threads for a network; the cores there are by default."""
+    """FER_THREADS: processor cores to use, for a network's threads and for pictures at a time; all
+    there are by default."""
     live_places: int = 2
     """FER_LIVE_PLACES: live streams at a time, of all visitors together."""
     live_seconds: float = 600.0

@@ -122,7 +122,6 @@ def _faithfulness() -> dict:
         "sha256": SHA256,
         "split": "public_test",
         "images": 100,
-        "default": "influence",
         "methods": {
             name: {measure: interval(values) for measure, values in figures.items()}
             | {"grid": [6, 6], "seconds_a_face": 0.01}

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -141,6 +142,19 @@ def test_a_folder_without_pictures_is_not_taken_for_success(
     assert (status, records) == (2, [])
     assert told.endswith(f"No picture was found in {tmp_path}.\n")
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("out", [".", "annotated"])
+def test_what_an_earlier_run_wrote_is_not_analysed(
+    photos: Path, tmp_path: Path, analyse: Analyse, out: str
+) -> None:
+    shutil.copy(photos / "obama.jpg", tmp_path / "2024-obama.jpg")
+    for _ in range(2):
+        status, records, _ = analyse(tmp_path, "--model", "resnet18", "--out", tmp_path / out)
+        names = [Path(record["image"]).name for record in records]
+        assert (status, names) == (0, ["2024-obama.jpg"])
+    # Elsewhere a picture of that name is a person's own.
+    assert len(analyse(tmp_path, "--model", "resnet18", "--out", tmp_path / "other")[1]) == 2
 
 
 def test_a_deployer_may_limit_the_faces_of_a_picture(

@@ -112,14 +112,14 @@ def test_the_url_that_firewalls_let_through_stands_first() -> None:
 
 
 def test_without_a_provider_there_is_stun_and_a_list_of_ones_own_stands_for_all() -> None:
-    assert ice_servers({}) == [{"urls": [STUN]}]
+    assert ice_servers({}) == ice_servers({"FER_ICE_SERVERS": " "}) == [{"urls": [STUN]}]
     own = [{"urls": ["turn:mine"], **SECRET}]
     assert ice_servers({**CLOUDFLARE, "FER_ICE_SERVERS": json.dumps(own)}) == own
 
 
 @pytest.mark.parametrize(
     "own",
-    ["", "stun:secret", "5", "null", '"turn:secret"', '{"urls": "turn:secret"}', '["turn:secret"]',
+    ["stun:secret", "5", "null", '"turn:secret"', '{"urls": "turn:secret"}', '["turn:secret"]',
      '[{"url": "turn:secret"}]', '[{"urls": ["turn:secret", 5]}]', '[{"urls": []}]'],
 )  # fmt: skip
 def test_a_list_of_ones_own_that_is_none_is_a_bad_setting_and_not_repeated(own: str) -> None:

@@ -44,7 +44,7 @@ from training.data import (
     tell_cautions,
 )
 from training.duplicates import duplicate_groups, seen_in
-from training.errors import write_sheets
+from training.error_sheets import write_sheets
 from training.folder import weights_sha256
 from training.metrics import ece, entropy_correlation, head_report
 from training.pose import accuracy_by_pose, yaw_and_size

@@ -33,7 +33,7 @@ from fer_demo.settings import Settings
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Crops
 from fer_demo.weights import WeightsFolder
 from training.command import add_data, add_weights, parser_of, told
-from training.data import read_split, split_name
+from training.data import read_split, split_name, tell_cautions
 from training.faithfulness import (
     BLUR,
     ROAD_SHARES,
@@ -52,8 +52,8 @@ from training.folder import verified_folder
 from training.metrics import bootstrap
 from training.record import write_json
 
-DEFAULT = "influence"
-"""What the Photo page shows first."""
+COMPARED = "influence"
+"""What the summary holds against the references: the method that the Photo page opens with."""
 
 REFERENCES = ("grad_cam", "face_prior", "random")
 SIGNS = {"deletion": -1, "insertion": 1, "road": 1}
@@ -203,7 +203,6 @@ def explain(weights: WeightsFolder, grey: NDArray[np.uint8]) -> dict[str, Any]:
         "weights": weights.card.name,
         "sha256": weights.card.sha256,
         "images": len(grey),
-        "default": DEFAULT,
         "probability": {"whole": interval(shown.whole), "blurred": interval(shown.empty)},
         "settings": {
             "blur_sigma_px": BLUR,
@@ -228,11 +227,11 @@ def summary(document: dict[str, Any]) -> str:
     for name, figures in document["methods"].items():
         deletion, insertion, kept = (figures[key]["mean"] for key in SIGNS)
         lines.append(f"{name:12}{deletion:10.4f}{insertion:11.4f}{kept:8.4f}")
-    for reference, figures in document["gains"][document["default"]].items():
+    for reference, figures in document["gains"][COMPARED].items():
         for measure, gain in figures.items():
             better = "better" if gain["low"] > 0 else "no better"
             lines.append(
-                f"{document['default']} is {better} than {reference} on {measure}: "
+                f"{COMPARED} is {better} than {reference} on {measure}: "
                 f"{gain['mean']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
             )
     for name, stages in document["randomisation"].items():
@@ -251,14 +250,15 @@ def main(arguments: list[str] | None = None) -> None:
     add_weights(parser)
     add_data(parser)
     parser.add_argument("--json", type=Path, required=True, metavar="OUT")
-    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--images", type=int, default=500, help="%(default)s by default")
     given = parser.parse_args(arguments)
     weights = verified_folder(given.weights)
     faces = read_split(given.data, "public_test")
+    tell_cautions(faces)
     count = min(given.images, len(faces))
     chosen = np.random.default_rng(0).choice(len(faces), count, replace=False)
     split = split_name(given.data, "public_test")
-    document = {"data": given.data.name, "split": split}
+    document = {"data": given.data.name, "split": split, "caution": faces.caution}
     document |= explain(weights, faces.grey[np.sort(chosen)])
     write_json(given.json, document)
     print(summary(document))

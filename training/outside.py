@@ -242,8 +242,8 @@ def summary(document: dict[str, Any]) -> str:
             f"{name:32}{kind['n']:5}{shares[0]:7.0f}{shares[1]:10.0f}{shares[2]:8.0f}"
             f"{shares[3]:9.0f}{right:>7}"
         )
-    told = "neither: answered, without a warning and not as uncertain; right: of these"
-    return "\n".join([*lines, told])
+    lines.append("neither: answered, without a warning and not as uncertain; right: of these")
+    return "\n".join(lines)
 
 
 @told

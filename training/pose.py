@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fer_demo.faces import FaceDetector
 from fer_demo.quality import nose_offset
-from fer_demo.types import GREY_SIDE, Photo
+from fer_demo.types import Photo
 from training.data import DataError
 
 YAW_EDGES = (0.1, 0.2, 0.35)
@@ -43,7 +43,7 @@ def yaw_and_size(
         if len(faces) == 0 or faces.landmarks is None:
             continue
         landmarks = faces.landmarks[faces.score.argmax()]
-        size[row] = np.hypot(*(landmarks[1] - landmarks[0])) * GREY_SIDE / len(crop)
+        size[row] = np.hypot(*(landmarks[1] - landmarks[0]))
         yaw[row] = abs(nose_offset(landmarks))
     return yaw, size
 

@@ -43,7 +43,7 @@ def ice_servers(environment: Mapping[str, str]) -> list[Server]:
         BadSetting: FER_ICE_SERVERS is not such a list.
         ConnectionError: the provider could not be asked or refused.
     """
-    if (own := environment.get("FER_ICE_SERVERS")) is not None:
+    if own := environment.get("FER_ICE_SERVERS", "").strip():
         return _own(own)
     try:
         found = _from_provider(environment)

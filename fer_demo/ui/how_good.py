@@ -101,9 +101,10 @@ def _how_fast(models: list[Measured], published: list[dict[str, Any]]) -> None:
         missing("Speed", "python -m fer_demo bench --json")
         return
     threads = next(iter(timed.values()))[0]["threads"]
+    splits = ", ".join(sorted({model.split for model in models if model.split}))
     note = (
         f"From the file's bytes to the result, on {threads} processor threads, by one command on "
         "one machine. Filled: this app. What it did not time is not drawn; all models together "
-        "take as long as each of them in turn. Accuracy as above, all of it on PublicTest."
+        f"take as long as each of them in turn. Accuracy as above, of {splits}."
     )
     show(model_charts.latency(timed, published), "latency", note)

@@ -14,6 +14,7 @@ from fer_demo.measured import SPLITS, Json, Measured, bundled
 from fer_demo.model_charts import Row, share
 from fer_demo.ui import resources
 from fer_demo.ui.figures import BARE, finding, missing, numbers, section, show, table
+from fer_demo.ui.heatmaps import METHODS
 from fer_demo.ui.how_good import SHOWN, accuracy, how_good
 from fer_demo.ui.how_sure import said_limit
 from fer_demo.ui.origin import short_name, title
@@ -218,21 +219,21 @@ def _how_honest(model: Measured) -> None:
         "hidden places are filled from their neighbours (ROAD). On aligned faces any map that "
         "marks the middle does well, so it is compared with exactly that, the face prior."
     )
-    names = faithfulness_charts.METHOD_NAMES
+    names, opens_with = faithfulness_charts.METHOD_NAMES, next(iter(METHODS))
     method = st.pills(
         "Heat map",
         list(document["gains"]),
-        default=document["default"],
+        default=opens_with,
         format_func=names.__getitem__,
         key="faithfulness-method",
         required=True,
     )
     show(
-        faithfulness_charts.faithfulness(document, method or document["default"]),
+        faithfulness_charts.faithfulness(document, method or opens_with),
         "faithfulness",
         f"{document['images']} pictures of {SPLITS.get(document['split'], document['split'])}. "
         "Lines: 95 % intervals of a paired bootstrap. Filled: the whole interval is above 0. "
-        f"The Photo page opens with {names[document['default']].lower()}.",
+        f"The Photo page opens with {names[opens_with].lower()}.",
     )
     show(
         faithfulness_charts.randomisation(document),

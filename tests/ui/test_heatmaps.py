@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,25 @@ def test_the_method_is_said_with_what_it_shows_costs_and_is_worth(one):
     assert "On 100 test pictures it was better than" in captions(one)
     one.radio(key="map-method").set_value("layer_cam").run()
     assert "so trust it less" in captions(one)
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]"])
+def test_without_a_readable_measurement_the_maps_are_shown_and_their_worth_is_not(
+    calibrated, good_detector, monkeypatch, tmp_path, damaged
+):
+    copy = shutil.copytree(calibrated, tmp_path / "weights")
+    (copy / "tiny/faithfulness.json").write_text(damaged)
+    monkeypatch.setattr(weights, "BUNDLED", copy)
+    monkeypatch.setattr(measured, "BUNDLED", copy)
+    heatmaps._measured.clear()
+    resources.settings.clear()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT).run()
+    app.button(key="example-one").click().run()
+    assert not app.exception
+    assert maps(app)
+    assert "test pictures it was better" not in captions(app)
+    heatmaps._measured.clear()
+    resources.settings.clear()
 
 
 def test_an_expression_is_held_against_another(one):
