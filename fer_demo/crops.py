@@ -62,7 +62,7 @@ by 15 more; only what goes beyond is turned upright."""
 # fitted to the boxes as they are; of these boxes 64 % are cut off by the picture's border, which
 # tells a fit where the crop ends. A photo's boxes are not.
 _X_TERMS = np.array([-0.188, 0.342, -0.016, 1.298, -1.504])
-"""Of the x of the eyes' middle, nose, mouth's middle; slope of the eyes, slope of the mouth."""
+"""Of `framing_terms`: x of the eyes' middle, nose, mouth's middle; slope of eyes and of mouth."""
 _Y_TERMS = np.array([0.024, -0.158, 0.073, -0.197, 0.148, 0.080, -0.056])
 """Of the y of the same three, distance of the eyes, width of the mouth, width of the box, 1."""
 _SIDE_TERMS = np.array([0.923, -0.689, -0.298, -0.389, -0.075, 0.278, 1.208])
@@ -109,16 +109,30 @@ def framing(box: NDArray[np.float64], landmarks: NDArray[np.float64]) -> NDArray
     tilt = eye_tilt(landmarks)
     angle = math.copysign(max(0.0, abs(tilt) - MAX_TILT), tilt)
     upright = _rotation(-angle)
-    left_eye, right_eye, nose, left_mouth, right_mouth = (landmarks - centre) @ upright.T / height
-    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
-    across, smile = right_eye - left_eye, right_mouth - left_mouth
-    x = _X_TERMS @ [eyes[0], nose[0], mouth[0], across[1], smile[1]]
-    even = [eyes[1], nose[1], mouth[1], across[0], smile[0], width / height, 1.0]
-    offset = np.array([x, _Y_TERMS @ even]) * height
+    points = (landmarks - centre) @ upright.T / height
+    odd, even = framing_terms(points, width / height)
+    offset = np.array([_X_TERMS @ odd, _Y_TERMS @ even]) * height
     # The terms hold for faces like FER2013's; a wild set of landmarks must not lose the face.
     side = float(np.clip(_SIDE_TERMS @ even, 0.75, 1.4)) * height
     offset = offset.clip(-0.25 * height, 0.25 * height)
     return _square(centre + upright.T @ offset, side, angle)
+
+
+def framing_terms(
+    points: NDArray[np.float64], aspect: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the framing is a sum of: (..., 5) that change sign in a mirror, (..., 7) that do not.
+
+    Args:
+        points: (..., 5, 2) landmarks from the box's centre, upright, in heights of the box.
+        aspect: (...) widths of the boxes over their heights.
+    """
+    left_eye, right_eye, nose, left_mouth, right_mouth = np.moveaxis(points, -2, 0)
+    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
+    across, smile = right_eye - left_eye, right_mouth - left_mouth
+    odd = (eyes[..., 0], nose[..., 0], mouth[..., 0], across[..., 1], smile[..., 1])
+    even = (eyes[..., 1], nose[..., 1], mouth[..., 1], across[..., 0], smile[..., 0], aspect)
+    return np.stack(odd, -1), np.stack([*even, np.ones_like(aspect)], -1)
 
 
 def crop_points(photo_points: NDArray[Any], to_photo: NDArray[np.float64]) -> NDArray[np.float64]:

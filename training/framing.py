@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fer_demo.crops import TERMS_IN_USE, align
+from fer_demo.crops import TERMS_IN_USE, align, framing_terms
 from fer_demo.faces import YuNet
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Photo
 from training.command import add_data, parser_of, told
@@ -48,14 +48,8 @@ def detect_in_crops(grey: NDArray[np.uint8], detector: YuNet) -> tuple[Array, Ar
 def terms(boxes: Array, landmarks: Array) -> tuple[Array, Array]:
     """(M, 5) terms that change sign in a mirror and (M, 7) that do not, in the box's frame."""
     centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    height = size[:, 1]
-    points = (landmarks - centre[:, None]) / height[:, None, None]
-    left_eye, right_eye, nose, left_mouth, right_mouth = points.transpose(1, 0, 2)
-    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
-    across, smile = right_eye - left_eye, right_mouth - left_mouth
-    odd = [eyes[:, 0], nose[:, 0], mouth[:, 0], across[:, 1], smile[:, 1]]
-    even = [eyes[:, 1], nose[:, 1], mouth[:, 1], across[:, 0], smile[:, 0]]
-    return np.stack(odd, 1), np.stack([*even, size[:, 0] / height, np.ones(len(boxes))], 1)
+    points = (landmarks - centre[:, None]) / size[:, 1, None, None]
+    return framing_terms(points, size[:, 0] / size[:, 1])
 
 
 def fit(boxes: Array, landmarks: Array, rounds: int = 60) -> tuple[Array, Array, Array]:
