@@ -28,7 +28,7 @@ from fer_demo.answers import Answers
 from fer_demo.classifier import Classifier, Predictor, softmax
 from fer_demo.errors import ModelUnavailable
 from fer_demo.settings import Settings
-from fer_demo.types import Analysis, Crops, Predictions
+from fer_demo.types import PROTOCOLS, SHOWN_PROTOCOL, Analysis, Crops, Predictions
 from fer_demo.weights import model_names
 
 ENSEMBLE = "ensemble"
@@ -78,7 +78,7 @@ class Joint:
     """How often their answers were right, as in a model's card; empty where it was not measured."""
 
 
-UNMEASURED = {"fer2013": 1.0, "ferplus8": 1.0, "ferplus7": 1.0}
+UNMEASURED = dict.fromkeys(PROTOCOLS, 1.0)
 
 
 def read_joint(
@@ -104,7 +104,7 @@ def read_joint(
             temperature={head: float(document["temperature"][head]) for head in UNMEASURED},
             uncertain_below=float(document["uncertain_below"]),
             best=accuracy[ENSEMBLE] >= max(accuracy.values()),
-            calibration=dict(document["calibration"]["ferplus7"]),
+            calibration=dict(document["calibration"][SHOWN_PROTOCOL]),
         )
         Answers.read(joint.calibration, joint.uncertain_below)  # whether it can be read
         return joint
@@ -130,7 +130,7 @@ class Ensemble:
         self.members = tuple(members)
         self.uncertain_below = joint.uncertain_below
         self.calibration = joint.calibration
-        self._temperature = joint.temperature["ferplus7"]
+        self._temperature = joint.temperature[SHOWN_PROTOCOL]
 
     def predict(self, crops: Crops) -> Predictions:
         """See `Predictor.predict`."""

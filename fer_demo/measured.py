@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from fer_demo.ensemble import ENSEMBLE, FILE, is_of
+from fer_demo.types import SHOWN_PROTOCOL
 from fer_demo.weights import BUNDLED
 
 PEERS = Path(__file__).with_name("peers.json")
 
-HEADS = {
+LABELS_OF = {
     "fer2013": "FER2013, seven classes, its own labels",
     "ferplus8": "FER+, eight classes, strict majority of ten votes",
     "ferplus7": "FER+, the seven classes this app shows, most votes",
 }
-"""The three protocols, whose figures are never mixed."""
+"""What answers are held against, by protocol."""
 
 SPLITS = {"public_test": "PublicTest", "private_test": "PrivateTest", "train": "Training"}
 
@@ -54,7 +55,8 @@ class Measured:
     @property
     def calibration(self) -> Json | None:
         """What calibration found for the head that the app shows, or None."""
-        found: Json | None = self.card.get("fer_demo", {}).get("calibration", {}).get("ferplus7")
+        measured = self.card.get("fer_demo", {}).get("calibration", {})
+        found: Json | None = measured.get(SHOWN_PROTOCOL)
         return found
 
 

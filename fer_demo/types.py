@@ -25,6 +25,12 @@ FERPLUS_HEAD = slice(7, 15)
 FERPLUS7_HEAD = slice(7, 14)
 """The head the app shows: FER+ over the seven basic expressions, contempt dropped."""
 
+PROTOCOLS = ("fer2013", "ferplus8", "ferplus7")
+"""Ways to hold answers against labels, whose figures are never mixed: FER2013's own; the strict
+majority of FER+'s votes over eight classes; most of its votes over the seven."""
+SHOWN_PROTOCOL = "ferplus7"
+"""That of the head the app shows."""
+
 GREY_SIDE = 48
 """Side of the crop a network sees, px: FER2013's own."""
 

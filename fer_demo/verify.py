@@ -19,7 +19,14 @@ from torch.overrides import TorchFunctionMode
 
 from fer_demo.answers import Answers
 from fer_demo.lean_timm import timm
-from fer_demo.types import EXPRESSIONS, FERPLUS_EXPRESSIONS, NUM_LOGITS, ModelCard
+from fer_demo.types import (
+    EXPRESSIONS,
+    FERPLUS_EXPRESSIONS,
+    NUM_LOGITS,
+    PROTOCOLS,
+    SHOWN_PROTOCOL,
+    ModelCard,
+)
 
 FILES = ("manifest.json", "config.json", "model.safetensors")
 """What a weights folder must hold, the largest last."""
@@ -37,8 +44,6 @@ PRETRAINED_KEYS = {
     "classifier", "crop_mode", "crop_pct", "first_conv", "fixed_input_size", "input_size",
     "interpolation", "label_names", "license", "mean", "num_classes", "pool_size", "std",
 }  # fmt: skip
-
-TEMPERATURES = {"fer2013", "ferplus8", "ferplus7"}
 
 TOLERANCE = 1e-3
 """Largest difference of a logit from its evidence's mean plus the bias, of the logits' size."""
@@ -123,14 +128,14 @@ def _card(config: dict[str, Any], file: dict[str, Any], name: str, source: str) 
         raise Refused(f"its input of {width} x {height} pixels is not supported")
     if arguments["output_stride"] not in (8, 16, 32):
         raise Refused("its output stride is none of 8, 16 and 32")
-    temperature = {head: float(ours["temperature"][head]) for head in TEMPERATURES}
+    temperature = {head: float(ours["temperature"][head]) for head in PROTOCOLS}
     (mean,), (std,) = pretrained["mean"], pretrained["std"]
     positive = (*temperature.values(), float(std))
     if not all(0 < value < math.inf for value in positive) or not math.isfinite(mean):
         raise Refused("a temperature, mean or deviation in config.json makes no sense")
     if not 0 <= float(ours["uncertain_below"]) <= 1:
         raise Refused("uncertain_below in config.json is not between 0 and 1")
-    calibration = dict(ours.get("calibration", {}).get("ferplus7", {}))
+    calibration = dict(ours.get("calibration", {}).get(SHOWN_PROTOCOL, {}))
     Answers.read(calibration, float(ours["uncertain_below"]))  # what cannot be read is refused now
     return ModelCard(
         name=name,

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from fer_demo.crops import INPUT_MEAN, INPUT_STD
 from fer_demo.errors import FerDemoError
-from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
+from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS, PROTOCOLS
 from fer_demo.verify import LABELS, Refused, check_files, verify
 from fer_demo.weights import WeightsFolder
 from training.record import write_json, write_whole
@@ -70,7 +70,7 @@ def folder_config(
         "label_names": list(LABELS),
         "fer_demo": {
             "format": 1,
-            "temperature": {"fer2013": 1.0, "ferplus8": 1.0, "ferplus7": 1.0},
+            "temperature": dict.fromkeys(PROTOCOLS, 1.0),
             "uncertain_below": 0.5,
             "recipe": recipe,
         },

@@ -6,17 +6,16 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from fer_demo.types import SHOWN_PROTOCOL
+
 Json = dict[str, Any]
 
-HEADS = {
+DATA_SETS = {
     "fer2013": ("FER2013", "FER2013's seven classes and labels", "fer2013"),
     "ferplus8": ("FER+, 8 classes", "FER+, eight classes, strict majority of the votes", "ferplus"),
     "ferplus7": ("FER+, 7 classes", "FER+ without contempt, most votes", "ferplus"),
 }
 """By protocol: the data set's name, the protocol in words, the data set's type."""
-
-SHOWN = "ferplus7"
-"""The head whose answers the app shows."""
 
 CONFUSIONS = 5
 
@@ -51,8 +50,8 @@ def _metadata(name: str, config: Json, document: Json, results: Json) -> ModelCa
         EvalResult(
             task_type="image-classification",
             task_name="Facial expression recognition",
-            dataset_type=HEADS[head][2],
-            dataset_name=f"{HEADS[head][1]} ({split})",
+            dataset_type=DATA_SETS[head][2],
+            dataset_name=f"{DATA_SETS[head][1]} ({split})",
             dataset_split=split,
             dataset_config=head,  # results of one type and split would be merged without
             metric_type=metric,
@@ -60,7 +59,7 @@ def _metadata(name: str, config: Json, document: Json, results: Json) -> ModelCa
             metric_value=round(float(figures[key]), 5),
         )
         for head, figures in results.items()
-        if head in HEADS
+        if head in DATA_SETS
         for metric, title, key in (
             ("accuracy", "Accuracy", "accuracy"),
             ("f1", "Macro F1", "macro_f1"),
@@ -154,7 +153,7 @@ def _results(document: Json, results: Json) -> str:
         "|---|---|---|---|---|---|",
     ]
     for head, figures in results.items():
-        title = HEADS[head][1] if head in HEADS else head
+        title = DATA_SETS[head][1] if head in DATA_SETS else head
         for part, r in ((title, figures), (f"{title}, not in training", figures.get("unseen"))):
             if r is not None:
                 rows.append(
@@ -164,7 +163,11 @@ def _results(document: Json, results: Json) -> str:
                     f"| {100 * r['ece_calibrated']:.2f} % |"
                 )
     shown = _shown(results)
-    rows += ["", f"{HEADS[SHOWN][1]}, by class:" if SHOWN in results else "By class:", ""]
+    rows += [
+        "",
+        f"{DATA_SETS[SHOWN_PROTOCOL][1]}, by class:" if SHOWN_PROTOCOL in results else "By class:",
+        "",
+    ]
     rows += ["| expression | pictures | precision | recall | F1 |", "|---|---|---|---|---|"]
     for label, r in shown["per_class"].items():
         figures = " | ".join(f"{100 * r[key]:.1f} %" for key in ("precision", "recall", "f1"))
@@ -175,7 +178,7 @@ def _results(document: Json, results: Json) -> str:
 def _calibration(config: Json, results: Json) -> str:
     ours = config["fer_demo"]
     # Of the weights as they are it would be too low: their temperatures were fitted on all of it.
-    held_out = ours.get("calibration", {}).get(SHOWN)
+    held_out = ours.get("calibration", {}).get(SHOWN_PROTOCOL)
     shown = held_out or _shown(results)
     way = f", cross-fitted on {held_out['n']:,} pictures" if held_out else ""
     temperatures = ", ".join(f"{head} {value:.3f}" for head, value in ours["temperature"].items())
@@ -243,5 +246,5 @@ def _recipe(config: Json) -> str:
 
 def _shown(results: Json) -> Json:
     """Results of the head that the app shows, or of the last protocol there is."""
-    found: Json = results.get(SHOWN) or list(results.values())[-1]
+    found: Json = results.get(SHOWN_PROTOCOL) or list(results.values())[-1]
     return found

@@ -7,20 +7,19 @@ from typing import Any
 import streamlit as st
 
 from fer_demo import model_charts
-from fer_demo.measured import HEADS, Json, Measured, peers
+from fer_demo.measured import LABELS_OF, Json, Measured, peers
 from fer_demo.model_charts import Row, share
+from fer_demo.types import SHOWN_PROTOCOL
 from fer_demo.ui.figures import missing, section, show, table
 from fer_demo.ui.origin import title
 
-SHOWN = "ferplus7"
-"""The protocol of the head that the app shows."""
-
-PROTOCOLS = {"fer2013": "FER2013", "ferplus8": "FER+ 8", SHOWN: "FER+ 7"}
+COLUMNS = {"fer2013": "FER2013", "ferplus8": "FER+ 8", "ferplus7": "FER+ 7"}
+"""Of the table, by protocol."""
 
 
 def accuracy(model: Measured) -> float:
     """By the labels that the app shows; 0 where it was not measured."""
-    return float(model.heads.get(SHOWN, {}).get("accuracy", 0))
+    return float(model.heads.get(SHOWN_PROTOCOL, {}).get("accuracy", 0))
 
 
 def how_good(models: list[Measured]) -> None:
@@ -62,7 +61,7 @@ def _accuracies(measured: list[Measured]) -> None:
     st.markdown("The share of faces named as labelled, ± its standard error:")
     rows: list[Row] = []
     for model in measured:
-        figures = {name: _figure(model.heads.get(head)) for head, name in PROTOCOLS.items()}
+        figures = {name: _figure(model.heads.get(head)) for head, name in COLUMNS.items()}
         rows.append({"Model": title(model.name, model.members), **figures})
     table(rows)
     st.caption(
@@ -74,7 +73,7 @@ def _accuracies(measured: list[Measured]) -> None:
             [
                 {
                     "Model": title(model.name, model.members),
-                    "Labels": HEADS.get(head, head),
+                    "Labels": LABELS_OF.get(head, head),
                     "Pictures": f"{result['n']}, {model.split}",
                     "Macro F1": share(result["macro_f1"]),
                 }

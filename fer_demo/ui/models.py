@@ -12,10 +12,11 @@ from fer_demo.charts import unbroken
 from fer_demo.ensemble import ENSEMBLE
 from fer_demo.measured import SPLITS, Json, Measured, bundled
 from fer_demo.model_charts import Row, share
+from fer_demo.types import SHOWN_PROTOCOL
 from fer_demo.ui import resources
 from fer_demo.ui.figures import BARE, finding, missing, numbers, section, show, table
 from fer_demo.ui.heatmaps import METHODS
-from fer_demo.ui.how_good import SHOWN, accuracy, how_good
+from fer_demo.ui.how_good import accuracy, how_good
 from fer_demo.ui.how_sure import said_limit
 from fer_demo.ui.origin import short_name, title
 
@@ -104,7 +105,7 @@ def _chosen(models: list[Measured]) -> Measured:
 
 def _where_it_errs(model: Measured) -> None:
     section("Where it errs")
-    result = model.heads.get(SHOWN)
+    result = model.heads.get(SHOWN_PROTOCOL)
     if result is None:
         missing("The confusion of expressions", "python -m training.evaluate")
     else:
@@ -137,7 +138,7 @@ def _confusion(model: Measured, result: Json) -> None:
 
 def _how_sure(model: Measured) -> None:
     section("How sure")
-    calibration, result = model.calibration, model.heads.get(SHOWN)
+    calibration, result = model.calibration, model.heads.get(SHOWN_PROTOCOL)
     if calibration is None:
         missing("Whether its confidence can be trusted", "python -m training.calibrate")
     else:
@@ -177,7 +178,7 @@ def _how_sure(model: Measured) -> None:
 
 def _how_robust(model: Measured) -> None:
     section("How robust")
-    result = model.heads.get(SHOWN, {})
+    result = model.heads.get(SHOWN_PROTOCOL, {})
     if "corruptions" not in result:
         missing("Robustness", "python -m training.evaluate --corruptions")
         return
@@ -255,7 +256,7 @@ def _data_and_terms(model: Measured) -> None:
         "Input": side and f"{side} px, one grey channel",
         "Epochs of training": recipe.get("epochs_done"),
         "Temperature, FER2013 head": card.get("temperature", {}).get("fer2013"),
-        "Temperature, FER+ head": card.get("temperature", {}).get("ferplus7"),
+        "Temperature, FER+ head": card.get("temperature", {}).get(SHOWN_PROTOCOL),
         "Licence": pretrained.get("license"),
     }
     rows: list[Row] = [
