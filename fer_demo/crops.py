@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_demo.scaling import scaled
 from fer_demo.types import COLOUR_SIDE, GREY_SIDE, Crops, Faces, Photo
 
 INPUT_MEAN, INPUT_STD = 0.5, 0.5
@@ -184,19 +185,13 @@ def _cut(
     # Pixel centres: pixel i of the fine crop is at (i + 0.5) / fine, of the photo at i + 0.5.
     linear, shift = to_photo[:, :2] / fine, to_photo[:, 2]
     matrix = np.column_stack([linear, shift + linear @ [0.5, 0.5] - 0.5])
-    pixels = cv2.warpAffine(
+    warped = cv2.warpAffine(
         rgb,
         matrix,
         (fine, fine),
         flags=(cv2.INTER_CUBIC if side < GREY_SIDE else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    pixels = np.asarray(warped, np.uint8)
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    return _resized(grey, GREY_SIDE), _resized(np.asarray(pixels, np.uint8), COLOUR_SIDE)
-
-
-def _resized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    if len(pixels) == side:
-        return pixels
-    method = cv2.INTER_AREA if len(pixels) > side else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(pixels, (side, side), interpolation=method), np.uint8)
+    return scaled(grey, GREY_SIDE / len(grey)), scaled(pixels, COLOUR_SIDE / len(pixels))

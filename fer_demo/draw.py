@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from fer_demo.saliency import enlarged, signed_scale
+from fer_demo.scaling import scaled
 from fer_demo.types import COLOUR_SIDE, Analysis
 
 COLOURS: Mapping[str, str] = MappingProxyType(
@@ -93,22 +94,12 @@ def badge(number: int, colour: str | None) -> str:
 
 def resized(rgb: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 with no side longer than `max_side` px; never enlarged."""
-    height, width = rgb.shape[:2]
-    scale = min(1.0, max_side / max(height, width))
-    if scale == 1.0:
-        return rgb
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return scaled(rgb, min(1.0, max_side / max(rgb.shape[:2])))
 
 
 def _enlarged(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 whose longer side has LEAST_SIDE px or more."""
-    height, width = rgb.shape[:2]
-    scale = LEAST_SIDE / max(height, width)
-    if scale <= 1:
-        return rgb
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    return scaled(rgb, max(1.0, LEAST_SIDE / max(rgb.shape[:2])))
 
 
 def annotate(analysis: Analysis, max_side: int | None = None) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fer_demo import yunet
 from fer_demo.errors import ModelUnavailable
+from fer_demo.scaling import scaled
 from fer_demo.settings import Settings
 from fer_demo.types import Faces, Photo
 from fer_demo.weights import Progress, detector_file
@@ -59,7 +60,7 @@ class FaceDetector(ABC):
         """
         found, whole = [], self._pixels(photo)
         for scale in self._scales(photo, sides):
-            pixels = _resize(whole, scale)
+            pixels = scaled(whole, scale)
             rows = self._search(pixels, threshold)
             rows[:, :14:2] *= photo.width / pixels.shape[1]
             rows[:, 1:14:2] *= photo.height / pixels.shape[0]
@@ -155,15 +156,6 @@ def largest(faces: Faces, limit: int) -> tuple[Faces, int]:
     area = np.prod(faces.xyxy[:, 2:] - faces.xyxy[:, :2], axis=1)
     kept = np.sort(np.argsort(-area, kind="stable")[:limit])  # still left to right
     return faces[kept], len(faces) - limit
-
-
-def _resize(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    if scale == 1:
-        return pixels
-    height, width = pixels.shape[:2]
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(pixels, size, interpolation=method), np.uint8)
 
 
 def _tidy(photo: Photo, rows: NDArray[np.float32]) -> Faces:

@@ -26,6 +26,7 @@ from skimage import data as skimage_data
 from fer_demo.classifier import Classifier, load_classifier
 from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.pipeline import analyse
+from fer_demo.scaling import scaled
 from fer_demo.settings import Settings
 from fer_demo.types import Photo
 from training.command import add_data, add_weights, parser_of, told
@@ -157,8 +158,7 @@ def thing(generator: np.random.Generator) -> Grey:
     side = int(generator.integers(60, min(grey.shape) + 1))
     top, left = (int(generator.integers(0, length - side + 1)) for length in grey.shape)
     cut = grey[top : top + side, left : left + side]
-    method = cv2.INTER_AREA if side > SIDE else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(cut, (SIDE, SIDE), interpolation=method), np.uint8)
+    return scaled(cut, SIDE / side)
 
 
 def kinds(
