@@ -106,8 +106,13 @@ def create_engine(network: EvidenceNetwork, settings: Settings) -> Engine:
         return torch_engine(network, torch.device("cuda"))
     if torch.backends.mps.is_available():
         return torch_engine(network, torch.device("mps"))
+    return cpu_engine(network, settings.threads)
+
+
+def cpu_engine(network: EvidenceNetwork, threads: int) -> Engine:
+    """OpenVINO where there is one for this platform, else torch."""
     try:
-        return openvino_engine(network, settings.threads)
+        return openvino_engine(network, threads)
     except ImportError:  # no wheel for this platform
         return torch_engine(network, torch.device("cpu"))
 

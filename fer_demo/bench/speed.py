@@ -15,9 +15,8 @@ from fer_demo.bench.film import frame
 from fer_demo.classifier import (
     Classifier,
     EvidenceNetwork,
+    cpu_engine,
     load_network,
-    openvino_engine,
-    torch_engine,
 )
 from fer_demo.crops import align, network_input
 from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector
@@ -95,12 +94,8 @@ def engines(weights: WeightsFolder, classifier: Classifier, settings: Settings) 
     crops = Crops(grey, np.zeros((1, 224, 224, 3), np.uint8), np.zeros((1, 2, 3)))
     contenders: dict[str, Callable[[], object]] = {"ours": lambda: classifier.predict(crops)}
     plain = _Prediction(load_network(weights)).eval()
-    cpu = torch.device("cpu")
-    try:
-        prediction = openvino_engine(plain, settings.threads)  # type: ignore[arg-type]
-    except ImportError:
-        prediction = torch_engine(plain, cpu)  # type: ignore[arg-type]
-    evidence = _same_engine(weights, settings)
+    prediction = cpu_engine(plain, settings.threads)  # type: ignore[arg-type]
+    evidence = cpu_engine(load_network(weights), settings.threads)
     contenders["prediction"] = lambda: prediction(grey)
     contenders["evidence"] = lambda: evidence(grey)
     network = load_network(weights)
@@ -121,16 +116,6 @@ def engines(weights: WeightsFolder, classifier: Classifier, settings: Settings) 
         "evidence_overhead": ms["evidence"] / ms["prediction"] - 1,
         "engine_ratio": ms["ours"] / min(rivals) if rivals else float("nan"),
     }
-
-
-def _same_engine(
-    weights: WeightsFolder, settings: Settings
-) -> Callable[[NDArray[np.uint8]], object]:
-    network = load_network(weights)
-    try:
-        return openvino_engine(network, settings.threads)
-    except ImportError:
-        return torch_engine(network, torch.device("cpu"))
 
 
 def _one_face() -> NDArray[np.uint8]:
