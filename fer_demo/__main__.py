@@ -19,13 +19,14 @@ from tqdm import tqdm
 from fer_demo import bench
 from fer_demo.classifier import Classifier, Predictor, load_classifier
 from fer_demo.draw import percent
-from fer_demo.ensemble import ENSEMBLE, load_predictor, predictor_names
+from fer_demo.ensemble import ENSEMBLE
 from fer_demo.errors import FerDemoError, ModelUnavailable
 from fer_demo.export import annotated_png, to_csv, to_record
 from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector, load_detector
 from fer_demo.hub import Progress
 from fer_demo.images import MAX_BYTES, display_name, read_photo
 from fer_demo.pipeline import analyse
+from fer_demo.predictors import load_predictor, predictor_names
 from fer_demo.settings import Settings
 from fer_demo.types import Analysis
 from fer_demo.weights import open_weights

@@ -11,9 +11,8 @@ members that it was measured on, by the sha256 of their weights, wherever these 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,9 @@ from scipy.special import log_softmax, logsumexp
 
 from fer_demo import weights
 from fer_demo.answers import Answers
-from fer_demo.classifier import Classifier, Predictor, softmax
+from fer_demo.classifier import Classifier, softmax
 from fer_demo.errors import ModelUnavailable
-from fer_demo.settings import Settings
-from fer_demo.types import PROTOCOLS, SHOWN_PROTOCOL, Analysis, Crops, Predictions
-from fer_demo.weights import model_names
+from fer_demo.types import PROTOCOLS, SHOWN_PROTOCOL, Crops, Predictions
 
 ENSEMBLE = "ensemble"
 """Name of all models together; `model_names` holds those of the single ones."""
@@ -143,55 +140,6 @@ class Ensemble:
         return Predictions(logits, softmax(logits), evidence)
 
 
-def read_by(predictor: Predictor, analysis: Analysis) -> Analysis:
-    """The same faces of the same photo, read by another model."""
-    start = time.perf_counter()
-    predictions = predictor.predict(analysis.crops)
-    took = time.perf_counter() - start
-    known = analysis.seconds
-    return replace(
-        analysis,
-        predictions=predictions,
-        model=predictor.name,
-        uncertain_below=predictor.uncertain_below,
-        seconds={**known, "classify": took, "total": known["total"] - known["classify"] + took},
-    )
-
-
-def predictor_names(settings: Settings) -> tuple[str, ...]:
-    """Everything that can answer, the default first: `model_names`, and ENSEMBLE if two or more.
-
-    The ensemble is the default where it was measured to be the best of the bundled weights.
-
-    Raises:
-        ModelUnavailable: there is no model.
-    """
-    names = model_names(settings)
-    if len(names) < 2:
-        return names
-    return (ENSEMBLE, *names) if _is_best(names, settings) else (*names, ENSEMBLE)
-
-
-def member_names(name: str, settings: Settings) -> tuple[str, ...]:
-    """The models that answer under a name of `predictor_names`."""
-    return model_names(settings) if name == ENSEMBLE else (name,)
-
-
-def load_predictor(name: str, settings: Settings, load: Callable[[str], Classifier]) -> Predictor:
-    """What answers under a name.
-
-    Args:
-        name: one of `predictor_names(settings)`.
-        load: loads one model.
-
-    Raises:
-        ModelUnavailable: a model cannot be had.
-    """
-    if name != ENSEMBLE:
-        return load(name)
-    return ensemble_of([load(member) for member in member_names(name, settings)])
-
-
 def ensemble_of(members: Sequence[Classifier]) -> Ensemble:
     """These models as one, with what was measured of them together.
 
@@ -201,17 +149,3 @@ def ensemble_of(members: Sequence[Classifier]) -> Ensemble:
     cards = [member.card for member in members]
     joint = read_joint([card.sha256 for card in cards], [card.uncertain_below for card in cards])
     return Ensemble(members, joint)
-
-
-def _is_best(names: Sequence[str], settings: Settings) -> bool:
-    """By the bundled files alone: what the Hub holds is not known before it is fetched."""
-    if settings.hub_repos:
-        return False
-    sha256 = []
-    try:
-        for name in names:
-            manifest = json.loads((weights.BUNDLED / name / "manifest.json").read_bytes())
-            sha256.append(manifest["files"]["model.safetensors"]["sha256"])
-        return read_joint(sha256, [0.0]).best
-    except (ModelUnavailable, OSError, ValueError, KeyError, TypeError):
-        return False  # loading it will say what is wrong

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fer_demo.classifier import Classifier, EvidenceNetwork, Predictor, load_classifier
-from fer_demo.ensemble import load_predictor
+from fer_demo.predictors import load_predictor
 from fer_demo.settings import Settings
 from fer_demo.types import FERPLUS7_HEAD, NUM_LOGITS
 from fer_demo.weights import open_weights

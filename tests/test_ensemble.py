@@ -12,22 +12,13 @@ import pytest
 
 from fer_demo import __main__, weights
 from fer_demo.classifier import Classifier, load_classifier, softmax
-from fer_demo.ensemble import (
-    ENSEMBLE,
-    FILE,
-    Ensemble,
-    average_evidence,
-    load_predictor,
-    member_names,
-    predictor_names,
-    read_joint,
-    together,
-)
+from fer_demo.ensemble import ENSEMBLE, FILE, Ensemble, average_evidence, read_joint, together
 from fer_demo.errors import ModelUnavailable
 from fer_demo.export import to_record
 from fer_demo.faces import Haar
 from fer_demo.images import read_photo
 from fer_demo.pipeline import analyse
+from fer_demo.predictors import load_predictor, member_names, predictor_names
 from fer_demo.saliency import grey_crops
 from fer_demo.settings import Settings
 from fer_demo.weights import open_weights

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fer_demo.classifier import Predictor
-from fer_demo.ensemble import predictor_names
 from fer_demo.examples import EXAMPLES, Example
 from fer_demo.faces import Haar, YuNet
 from fer_demo.pipeline import analyse
+from fer_demo.predictors import predictor_names
 from fer_demo.types import EXPRESSIONS, Analysis
 from tests.networks import BUNDLED, bundled_predictor
 

@@ -9,8 +9,8 @@ import pytest
 
 from fer_demo.classifier import Predictor
 from fer_demo.crops import align
-from fer_demo.ensemble import predictor_names
 from fer_demo.faces import YuNet
+from fer_demo.predictors import predictor_names
 from fer_demo.types import COLOUR_SIDE, Crops
 from tests.networks import BUNDLED, bundled_predictor
 from training.data import read_split

@@ -27,6 +27,7 @@ ALIASES = {
     "yunet": "faces", "regions": "saliency",
     "answers": "types",
     "containers": "images", "log": "errors", "slots": "errors", "silent_openvino": "errors",
+    "scaling": "images", "predictors": "classifier",
     "lean_timm": "errors",
     "hub": "weights", "hub_download": "weights", "verify": "weights", "prefetch": "weights",
     "ensemble": "classifier", "models": "pipeline", "examples": "ui", "bench": "__main__",

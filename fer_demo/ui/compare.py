@@ -12,7 +12,8 @@ import streamlit as st
 
 from fer_demo.charts import describe_face, finding, small_bars, unbroken
 from fer_demo.draw import evidence_scale, overlay
-from fer_demo.ensemble import ENSEMBLE, Ensemble, read_by
+from fer_demo.ensemble import ENSEMBLE, Ensemble
+from fer_demo.pipeline import read_by
 from fer_demo.types import EXPRESSIONS, Analysis
 from fer_demo.ui import resources
 from fer_demo.ui.gallery import Picture, Question

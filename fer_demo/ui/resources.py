@@ -7,15 +7,10 @@ from functools import partial
 import streamlit as st
 
 from fer_demo.classifier import Classifier, Predictor, load_classifier
-from fer_demo.ensemble import (
-    Ensemble,
-    ensemble_of,
-    load_predictor,
-    member_names,
-    predictor_names,
-)
+from fer_demo.ensemble import Ensemble, ensemble_of
 from fer_demo.faces import FaceDetector, load_detector
 from fer_demo.hub import Progress
+from fer_demo.predictors import load_predictor, member_names, predictor_names
 from fer_demo.settings import Settings
 from fer_demo.slots import Slots
 from fer_demo.ui.once import Once

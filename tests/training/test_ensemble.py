@@ -10,7 +10,8 @@ import pytest
 
 from fer_demo import weights
 from fer_demo.classifier import load_classifier
-from fer_demo.ensemble import ENSEMBLE, FILE, load_predictor
+from fer_demo.ensemble import ENSEMBLE, FILE
+from fer_demo.predictors import load_predictor
 from fer_demo.saliency import grey_crops
 from fer_demo.settings import Settings
 from fer_demo.types import FERPLUS7_HEAD

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from fer_demo.ensemble import ENSEMBLE, predictor_names
+from fer_demo.ensemble import ENSEMBLE
+from fer_demo.predictors import predictor_names
 from fer_demo.settings import Settings
 from fer_demo.weights import BUNDLED, model_names
 from tests.conftest import ROOT, require
