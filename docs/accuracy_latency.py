@@ -48,7 +48,7 @@ def main() -> None:
     )
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(
-        f"Filled: this project. Open: timed by the same command. Both on {models[0].split}. "
+        f"Filled: this project. Open: timed by the same command. Both on {models[0].split}.\n"
         "Lines: published, mostly of PrivateTest, not timed.",
         fontsize=9, loc="left", pad=14,
     )  # fmt: skip
