@@ -82,10 +82,17 @@ class FaceDetector(ABC):
         """See `yunet.Search`; NaN for landmarks that are not known."""
 
 
-def load_detector(settings: Settings, progress: Progress | None = None) -> FaceDetector:
-    """YuNet where its file is cached or can be fetched in time, else the Haar cascade."""
+def load_detector(
+    settings: Settings, progress: Progress | None = None, sides: tuple[int, ...] = PHOTO_SIDES
+) -> FaceDetector:
+    """YuNet where its file is cached or can be fetched in time, else the Haar cascade.
+
+    Args:
+        progress: called with bytes done and bytes in all while the file is fetched.
+        sides: those at which it will be asked to search.
+    """
     try:
-        return YuNet(detector_file(settings, progress), settings.threads)
+        return YuNet(detector_file(settings, progress), settings.threads, sides)
     except ModelUnavailable as error:
         return Haar(notice=SIMPLER_NOTICE.format(reason=error))
 
@@ -95,14 +102,14 @@ class YuNet(FaceDetector):
 
     name = "yunet"
 
-    def __init__(self, model: Path, threads: int = 2):
+    def __init__(self, model: Path, threads: int = 2, sides: tuple[int, ...] = PHOTO_SIDES):
         # A network that is given pictures of two sizes by turns is laid out anew for each, which
         # takes longer than the search of the small one.
-        self._large, self._small = yunet.load(model, threads), yunet.load(model, threads)
+        self._networks = {side: yunet.load(model, threads) for side in sorted(sides)}
 
     def _search(self, pixels: NDArray[np.uint8], threshold: float) -> NDArray[np.float32]:
-        network = self._small if max(pixels.shape) <= min(PHOTO_SIDES) else self._large
-        return network(pixels, threshold)
+        fit = (side for side in self._networks if max(pixels.shape) <= side)
+        return self._networks[next(fit, max(self._networks))](pixels, threshold)
 
 
 class Haar(FaceDetector):

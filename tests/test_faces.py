@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from fer_demo.faces import FaceDetector, Haar, YuNet, largest, with_added
+from fer_demo.faces import LIVE_SIDES, PHOTO_SIDES, FaceDetector, Haar, YuNet, largest, with_added
 from fer_demo.images import read_photo
 from fer_demo.types import Faces, Photo
 
@@ -67,6 +67,19 @@ def test_yunet_gives_landmarks_from_the_pictures_left_to_its_right(yunet_file: P
     assert left_eye[0] < nose[0] < right_eye[0]
     assert left_mouth[0] < right_mouth[0]
     assert left_eye[1] < nose[1] < left_mouth[1]
+
+
+def test_a_detector_made_for_video_finds_there_what_that_for_photos_finds(
+    yunet_file: Path, photos: Path
+) -> None:
+    photo = read_photo((photos / "two_people.jpg").read_bytes(), "two")
+    for sides in (LIVE_SIDES, PHOTO_SIDES):  # it is asked for more than it was made for, too
+        found, wanted = (
+            detector.detect(photo, sides=sides)
+            for detector in (YuNet(yunet_file, sides=LIVE_SIDES), YuNet(yunet_file))
+        )
+        assert len(found) == 2
+        np.testing.assert_allclose(found.xyxy, wanted.xyxy, atol=1e-3)
 
 
 def test_a_higher_threshold_never_finds_more(yunet_file: Path, photos: Path) -> None:

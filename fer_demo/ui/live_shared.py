@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from fer_demo.faces import FaceDetector, load_detector
+from fer_demo.faces import LIVE_SIDES, FaceDetector, load_detector
 from fer_demo.live.places import Places
 from fer_demo.live.turn import KEPT_SECONDS, ice_servers
 from fer_demo.live.worker import Worker
@@ -29,7 +29,7 @@ def places() -> Places:
 @st.cache_resource(show_spinner=False)
 def live_detector() -> FaceDetector:
     """One of its own: a large photo would hold up every frame while it is searched."""
-    return load_detector(resources.settings())
+    return load_detector(resources.settings(), sides=LIVE_SIDES)
 
 
 @st.cache_resource(show_spinner=False)
