@@ -70,14 +70,18 @@ heaps, and half a gigabyte of gaps stays there."""
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # from glibc's malloc.h
 
 
+_SETTLING = threading.Lock()
+
+
 def settle() -> None:
     """Collect everything, and keep what is left out of the collections to come.
 
     Takes a third of a second.
     """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
+    with _SETTLING:  # of two at once, one would thaw what the other has just frozen
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
     give_back()
 
 
