@@ -19,7 +19,7 @@ from fer_demo.ui import gallery as gallery_module
 from fer_demo.ui.gallery import Gallery
 from tests.conftest import ROOT
 from tests.ui.conftest import TIMEOUT, example_png, wall_png
-from tests.ui.test_photo_page import click, headings, texts, upload
+from tests.ui.photo_page import click, headings, texts, upload
 
 
 @pytest.fixture

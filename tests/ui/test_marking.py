@@ -9,7 +9,7 @@ from streamlit.testing.v1.element_tree import NumberInput
 
 from fer_demo.ui.picture import add_box
 from tests.ui.conftest import png, wall_png
-from tests.ui.test_photo_page import click, headings, pictures, texts, upload
+from tests.ui.photo_page import click, headings, pictures, texts, upload
 
 
 def edge(app: AppTest, name: str) -> NumberInput:

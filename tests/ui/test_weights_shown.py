@@ -11,7 +11,7 @@ from fer_demo import weights
 from fer_demo.ui import resources
 from tests.factories import write_weights_folder
 from tests.hub_server import restart
-from tests.ui.test_photo_page import click, headings, texts
+from tests.ui.photo_page import click, headings, texts
 
 
 def test_no_weights_is_one_sentence(app, monkeypatch, tmp_path):
