@@ -24,6 +24,8 @@ from fer_demo.types import ModelCard
 from fer_demo.verify import FILES, Refused, verify
 
 BUNDLED = Path(__file__).parent / "weights"
+DEFAULT = "resnet18"
+"""Of the bundled networks the one that live video and a stand-in begin with, where it is there."""
 
 DETECTOR_REPO = "opencv/face_detection_yunet"
 DETECTOR_REVISION = "3cc26e7f1014a5ee5d74a42acee58bafc9d0a310"
@@ -148,7 +150,7 @@ def _checked(
 
 def _bundled_names() -> tuple[str, ...]:
     folders = (path.parent.name for path in BUNDLED.glob("*/config.json"))
-    return tuple(sorted(folders, reverse=True))  # resnet18 before efficientnet_b0
+    return tuple(sorted(folders, key=lambda name: (name != DEFAULT, name)))
 
 
 def _bundled_for(hub_name: str) -> str | None:

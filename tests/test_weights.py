@@ -54,6 +54,12 @@ def test_without_weights_a_sentence_says_what_to_do(bundled: Path) -> None:
         model_names(Settings())
 
 
+def test_resnet18_is_the_default_and_the_others_follow_by_name(bundled: Path) -> None:
+    for name in ("vit", "resnet18", "efficientnet_b0"):
+        write_weights_folder(bundled / name, TINY)
+    assert model_names(Settings()) == ("resnet18", "efficientnet_b0", "vit")
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones(bundled: Path) -> None:
     write_weights_folder(bundled / "small", TINY)
     with pytest.raises(ModelUnavailable, match=r'no model "large". Choose one of: small\.'):

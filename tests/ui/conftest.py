@@ -65,9 +65,9 @@ def wall_png() -> bytes:
 
 @pytest.fixture(scope="session")
 def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of two tiny models: "sure" is never uncertain, "doubtful" always is."""
+    """A folder of two tiny models: "sure" is never uncertain, "unsure" always is."""
     folder = tmp_path_factory.mktemp("weights")
-    for name, threshold in (("sure", 0.0), ("doubtful", 1.0)):
+    for name, threshold in (("sure", 0.0), ("unsure", 1.0)):
         write_weights_folder(
             folder / name,
             config=lambda config, t=threshold: config["fer_demo"].update(uncertain_below=t),

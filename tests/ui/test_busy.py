@@ -236,7 +236,7 @@ def test_a_comparison_asks_all_models_or_none(app: AppTest, crowded: Callable[[]
     alone, together = picture.analyses
     del picture.analyses[alone]
     slots = crowded()
-    assert list(compare._answers(picture, together)) == ["sure", "doubtful"]
+    assert list(compare._answers(picture, together)) == ["sure", "unsure"]
     assert slots.taken == 0
 
 

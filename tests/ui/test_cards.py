@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 def test_an_uncertain_face_says_which_confidence_an_answer_needs_here(app: AppTest) -> None:
     app.run().button(key="example-one").click().run()
-    app.selectbox(key="model").set_value("doubtful").run()
+    app.selectbox(key="model").set_value("unsure").run()
     (heading,) = [m for m in app.markdown if m.value.startswith("##### Uncertain")]
     assert "No expression reaches a confidence of 100 %," in heading.help
 

@@ -46,9 +46,7 @@ def test_each_model_shows_the_same_face_and_expression(compared: AppTest):
     choose(compared, "Face", 2)
     choose(compared, "Evidence for", "fear")
     maps = [alt for alt in alts(compared) if "the evidence of" in alt]
-    assert maps == [
-        f"Face 2 with the evidence of {name} for fear." for name in ("sure", "doubtful")
-    ]
+    assert maps == [f"Face 2 with the evidence of {name} for fear." for name in ("sure", "unsure")]
 
 
 def test_the_predicted_expression_comes_first(compared: AppTest):
@@ -63,12 +61,12 @@ def test_a_choice_never_runs_a_network_again(compared: AppTest, monkeypatch: pyt
     def refuse(*_: object) -> None:
         raise AssertionError("a network ran")
 
-    for name in ("sure", "doubtful"):
+    for name in ("sure", "unsure"):
         monkeypatch.setattr(resources.classifier(name), "predict", refuse)
     choose(compared, "Face", 3)
     choose(compared, "Evidence for", "angry")
     compared.toggle(key="compare").set_value(False).run()
-    compared.selectbox(key="model").set_value("doubtful").run()
+    compared.selectbox(key="model").set_value("unsure").run()
     assert not compared.exception
     assert any(m.value.startswith("##### Uncertain") for m in compared.markdown)
 
@@ -102,9 +100,9 @@ def test_a_choice_of_expression_is_not_kept_for_another_answer(compared: AppTest
     tops = {asked.model: int(one.predictions.top[0]) for asked, one in answers.items()}
     other = next(label for k, label in enumerate(EXPRESSIONS) if k not in tops.values())
     choose(compared, "Evidence for", other)
-    compared.selectbox(key="model").set_value("doubtful").run()
+    compared.selectbox(key="model").set_value("unsure").run()
     (box,) = [box for box in compared.selectbox if box.label == "Evidence for"]
-    assert box.value == EXPRESSIONS[tops["doubtful"]]
+    assert box.value == EXPRESSIONS[tops["unsure"]]
 
 
 def test_clear_deletes_the_comparison_too(compared: AppTest):
@@ -129,14 +127,14 @@ def test_one_model_has_nothing_to_compare(
 def test_all_models_answer_as_one(app: AppTest):
     app.query_params["example"] = "one"
     app.run()
-    assert app.selectbox(key="model").options == ["sure", "doubtful", "Both"]
-    assert resources.models() == ("sure", "doubtful"), "live video is not offered it"
+    assert app.selectbox(key="model").options == ["sure", "unsure", "Both"]
+    assert resources.models() == ("sure", "unsure"), "live video is not offered it"
     app.selectbox(key="model").set_value("ensemble").run()
     assert not app.exception
     question, analysis = list(app.session_state["gallery"].picture.analyses.items())[-1]
     assert (question.model, analysis.model) == ("ensemble", "ensemble")
     assert analysis.uncertain_below == 1.0, "never measured together: the more careful of the two"
-    line = "Weights: sure, bundled with this app; doubtful, bundled with this app."
+    line = "Weights: sure, bundled with this app; unsure, bundled with this app."
     assert line in [caption.value for caption in app.caption]
 
 

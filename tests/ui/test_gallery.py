@@ -190,7 +190,7 @@ def test_the_faces_of_all_visitors_pictures_count_as_their_pictures_do(app, monk
 
 
 def test_the_faces_of_a_picture_are_kept_once_for_all_models(one):
-    one.selectbox(key="model").set_value("doubtful").run()
+    one.selectbox(key="model").set_value("unsure").run()
     one.slider(key="threshold").set_value(0.95).run()
     sure, doubtful, other = pictures(one).picture.analyses.values()
     assert len(sure) == 1

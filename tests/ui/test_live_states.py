@@ -238,11 +238,11 @@ def test_whoever_chooses_another_model_sees_that_it_is_loaded(
 
     monkeypatch.setattr(st, "spinner", spinner)
     monkeypatch.setattr(resources, "classifier", watch)
-    live.selectbox(key="live-model").set_value("doubtful").run()
+    live.selectbox(key="live-model").set_value("unsure").run()
     # By the page as it begins, and by the controls, which a choice runs alone.
     assert loaded == [
-        ("doubtful", "Loading the face detector and the expression model"),
-        ("doubtful", "Loading the expression model"),
+        ("unsure", "Loading the face detector and the expression model"),
+        ("unsure", "Loading the expression model"),
     ]
 
 

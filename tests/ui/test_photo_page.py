@@ -77,7 +77,7 @@ def test_every_picture_and_chart_has_words(one):
 
 def test_uncertain_is_said_with_the_two_nearest(one):
     assert not headings(one)[0].startswith("Uncertain")
-    one.selectbox(key="model").set_value("doubtful").run()
+    one.selectbox(key="model").set_value("unsure").run()
     assert headings(one)[0].startswith("Uncertain: ")
     assert " or " in headings(one)[0]
 
@@ -117,7 +117,7 @@ def test_a_choice_of_class_is_not_kept_for_another_answer(one):
     one.query_params["face1"] = "fear"  # as a browser does at once
     one.run()
     assert "Face 1 with the Influence map for fear." in alts(one)
-    one.selectbox(key="model").set_value("doubtful").run()
+    one.selectbox(key="model").set_value("unsure").run()
     assert "face1" not in one.query_params
     top = next(iter(pictures(one).picture.analyses.values())).predictions.top[0]
     assert f"Face 1 with the Influence map for {EXPRESSIONS[top]}." in alts(one)
@@ -125,10 +125,10 @@ def test_a_choice_of_class_is_not_kept_for_another_answer(one):
 
 def test_going_back_to_a_setting_computes_nothing(analysed, one):
     first = headings(one)
-    one.selectbox(key="model").set_value("doubtful").run()
+    one.selectbox(key="model").set_value("unsure").run()
     one.selectbox(key="model").set_value("sure").run()
     assert headings(one) == first
-    assert analysed == ["sure", "doubtful"]
+    assert analysed == ["sure", "unsure"]
 
 
 def test_results_survive_a_change_of_page_and_a_rerun_until_clear(one):

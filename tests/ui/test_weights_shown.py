@@ -27,8 +27,8 @@ def captions(app: AppTest) -> list[str]:
 
 def test_the_page_says_which_weights_answered(one):
     assert "Weights: sure, bundled with this app." in captions(one)
-    one.selectbox(key="model").set_value("doubtful").run()
-    assert "Weights: doubtful, bundled with this app." in captions(one)
+    one.selectbox(key="model").set_value("unsure").run()
+    assert "Weights: unsure, bundled with this app." in captions(one)
 
 
 def test_bundled_weights_that_serve_instead_of_the_hubs_say_why(app, monkeypatch):
