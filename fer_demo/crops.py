@@ -180,7 +180,7 @@ def _cut(
     side = math.hypot(*to_photo[:, 0])
     # Sampled about as finely as the photo, in a whole multiple of 48, then averaged down. Smaller
     # faces are enlarged cubically: networks take the traces of a linear enlargement for features,
-    # and then name 60 % of faces of 18 to 26 px as people do, not 80 (`training.small_faces`).
+    # and then name 60 % of faces of 18 to 26 px as people do, not 80 (training/README.md).
     fine = GREY_SIDE * int(np.clip(math.ceil(side / GREY_SIDE - 1e-6), 1, 32))
     # Pixel centres: pixel i of the fine crop is at (i + 0.5) / fine, of the photo at i + 0.5.
     linear, shift = to_photo[:, :2] / fine, to_photo[:, 2]

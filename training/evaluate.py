@@ -2,7 +2,7 @@
 
     python -m training.evaluate --weights DIR [--weights DIR ...] --data FILE_OR_DIR \
         [--split SPLIT] [--labels NAME=EXPRESSION ...] [--tta] [--seen-in TRAIN_DATA] \
-        [--corruptions [EVERY]] [--by-pose] [--errors DIR] [--json OUT] [--beside]
+        [--corruptions [EVERY]] [--by-pose] [--small-faces] [--errors DIR] [--json OUT] [--beside]
 
 Several --weights are also measured together, as `ensemble` in the way of the app: the log of the
 mean probability, over the temperature of `ensemble.json` beside them where that is theirs. Two
@@ -47,9 +47,10 @@ from training.duplicates import duplicate_groups, seen_in
 from training.error_sheets import write_sheets
 from training.folder import weights_sha256
 from training.metrics import ece, entropy_correlation, head_report
-from training.pose import accuracy_by_pose, yaw_and_size
+from training.pose import accuracy_by_pose, share_right, yaw_and_size
 from training.predict import Model, models_of
 from training.record import write_json
+from training.small_faces import by_width
 from training.votes import ferplus7_label, ferplus8_label, is_tie, vote_entropy
 
 
@@ -178,8 +179,8 @@ def summary(results: dict[str, Any]) -> str:
 
 
 def _robustness(title: str, report: dict[str, Any]) -> list[str]:
-    """Lines on spoiled and on turned faces, where these were measured."""
-    lines = []
+    """Lines on spoiled, turned and small faces, where these were measured."""
+    lines, bins = [], []
     if report.get("corruptions_relative") is not None:
         mean = 100 * np.mean(list(report["corruptions"].values()))
         share = 100 * report["corruptions_relative"]
@@ -189,10 +190,12 @@ def _robustness(title: str, report: dict[str, Any]) -> list[str]:
         )
     if "pose" in report:
         pose = report["pose"]
-        bins = [(f"{by} {name}", b) for by in ("yaw", "size") for name, b in pose[by].items()]
-        for name, found in (*bins, ("no face found", pose["no face found"])):
-            accuracy = "–" if found["n"] == 0 else f"{100 * found['accuracy']:.2f} %"
-            lines.append(f"{title}, {name}: {accuracy} of {found['n']}")
+        bins += [(f"{by} {name}", b) for by in ("yaw", "size") for name, b in pose[by].items()]
+        bins.append(("no face found", pose["no face found"]))
+    bins += [(f"{width} wide", b) for width, b in report.get("small_faces", {}).items()]
+    for name, found in bins:
+        accuracy = "–" if found["n"] == 0 else f"{100 * found['accuracy']:.2f} %"
+        lines.append(f"{title}, {name}: {accuracy} of {found['n']}")
     return lines
 
 
@@ -234,6 +237,7 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
     pose = None
     if given.by_pose:
         pose = yaw_and_size(faces.grey, load_detector(Settings.from_environment()))
+    small = by_width(faces.grey) if given.small_faces else {}
     for model in models:
         results, logits = measure(
             model, faces, tta=given.tta, unseen=unseen, corruptions=given.corruptions
@@ -243,12 +247,18 @@ def evaluate(given: argparse.Namespace) -> dict[str, Any]:
             document["weights"][model.name] = weights_sha256(model.networks[0].folder)
         # The head that the app shows.
         shown, protocol = list(protocols(faces).items())[-1]
+        parts = [(results[shown], protocol.label >= 0)]
+        if unseen is not None and "unseen" in results[shown]:
+            parts.append((results[shown]["unseen"], (protocol.label >= 0) & unseen))
         if pose is not None:
-            right, kept = logits[shown].argmax(1) == protocol.label, protocol.label >= 0
-            results[shown]["pose"] = accuracy_by_pose(pose[0][kept], pose[1][kept], right[kept])
-            if unseen is not None and (apart := kept & unseen).any():
-                found = accuracy_by_pose(pose[0][apart], pose[1][apart], right[apart])
-                results[shown]["unseen"]["pose"] = found
+            right = logits[shown].argmax(1) == protocol.label
+            for report, kept in parts:
+                report["pose"] = accuracy_by_pose(pose[0][kept], pose[1][kept], right[kept])
+        for width, crops in small.items():
+            (answers,) = model.logits(crops, [protocol.rows], flip=given.tta)
+            right = answers.argmax(1) == protocol.label
+            for report, kept in parts:
+                report.setdefault("small_faces", {})[width] = share_right(kept, right)
         if given.errors is not None:
             write_sheets(given.errors / model.name, faces, logits[shown], protocol.label)
     return document
@@ -298,6 +308,9 @@ def main(arguments: list[str] | None = None) -> None:
         help="also of every image, or every so many-th, under eight corruptions at three levels",
     )
     parser.add_argument("--by-pose", action="store_true", help="accuracy by yaw and face size")
+    parser.add_argument(
+        "--small-faces", action="store_true", help="accuracy by the face's width in a photo"
+    )
     parser.add_argument("--errors", type=Path, metavar="DIR", help="contact sheets; keep local")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures here")
     parser.add_argument(

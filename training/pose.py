@@ -61,7 +61,7 @@ def accuracy_by_pose(
     return {
         "yaw": _by_bin(yaw, YAW_EDGES, right),
         "size": _by_bin(size, SIZE_EDGES, right),
-        "no face found": _share(missed, right),
+        "no face found": share_right(missed, right),
     }
 
 
@@ -73,11 +73,12 @@ def _by_bin(
     names += [f"{a:g} to {b:g}" for a, b in pairwise(edges)]
     names += [f"{edges[-1]:g} and more"]
     return {
-        name: _share((value >= low) & (value < high), right)
+        name: share_right((value >= low) & (value < high), right)
         for name, (low, high) in zip(names, pairwise(limits), strict=True)
     }
 
 
-def _share(rows: NDArray[np.bool_], right: NDArray[np.bool_]) -> dict[str, Any]:
+def share_right(rows: NDArray[np.bool_], right: NDArray[np.bool_]) -> dict[str, Any]:
+    """How many of (N,) images are meant, and the share of these answered rightly; None of none."""
     n = int(rows.sum())
     return {"n": n, "accuracy": round(float(right[rows].mean()), 5) if n else None}

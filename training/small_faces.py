@@ -1,27 +1,20 @@
-"""Measure how well small faces are read: FER2013's, as the app cuts them out of a coarse picture.
+"""Small faces: FER2013's, as the app cuts them out of a coarse picture.
 
-    python -m training.small_faces --weights DIR [--weights DIR ...] --data FILE_OR_DIR
-
-Every image of PublicTest with an answer of FER+ (seven classes) is brought into a picture in which
-its crop is 12 to 48 px wide and lies between the pixels, and is cut out again by
-`fer_demo.crops.align`. Where it lies is known: what a detector finds is not measured.
+Every crop is brought into a picture in which it is 12 to 48 px wide and lies between the pixels,
+and is cut out again by `fer_demo.crops.align`. Where it lies is known: what a detector finds is not
+measured.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.crops import HAAR_GROWTH, align
-from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Faces, Photo
-from training.command import add_data, add_weights, parser_of, told
-from training.data import read_split, votes_of
-from training.predict import Model, models_of
-from training.votes import ferplus7_label
+from fer_demo.types import GREY_SIDE, Faces, Photo
 
 WIDTHS = ((36, 48), (26, 36), (18, 26), (12, 18))
 """Ranges of the crops' widths, photo px."""
@@ -62,31 +55,7 @@ def cut_again(grey: Grey, narrowest: float, widest: float) -> Grey:
     return out
 
 
-def table(models: list[Model], grey: Grey, label: NDArray[np.int64]) -> str:
-    """Percent of (N, 48, 48) crops that are named as (N,) labels say, by model and width."""
-    kinds = {"as they are": grey}
-    kinds |= {f"{low} to {high} px": cut_again(grey, low, high) for low, high in WIDTHS}
-    head = f"{len(label)} faces, ferplus7, %"
-    lines = [head.ljust(30) + "".join(f"{model.name:>18}" for model in models)]
-    for name, crops in kinds.items():
-        answers = [model.logits(crops, [FERPLUS7_HEAD], flip=False)[0] for model in models]
-        right = [100 * (logits.argmax(1) == label).mean() for logits in answers]
-        lines.append(name.ljust(30) + "".join(f"{share:18.1f}" for share in right))
-    return "\n".join(lines)
-
-
-@told
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
-    parser = parser_of("small_faces", __doc__)
-    add_weights(parser, several=True)
-    add_data(parser)
-    given = parser.parse_args(arguments)
-    faces = read_split(given.data, "public_test")
-    label = ferplus7_label(votes_of(faces))
-    models = models_of(given.weights)
-    print(table(models, faces.grey[label >= 0], label[label >= 0]))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def by_width(grey: Grey) -> dict[str, Grey]:
+    """Crops (N, 48, 48) by how wide they were in their picture; as they are first."""
+    found = {f"{GREY_SIDE} px": grey}
+    return found | {f"{low} to {high} px": cut_again(grey, low, high) for low, high in WIDTHS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from pathlib import Path
 
 import cv2
@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fer_demo.weights import BUNDLED
-from training import small_faces
+from tests.training.conftest import write_parquet
+from training import evaluate, small_faces
 from training.data import read_split
 
 
@@ -35,24 +36,24 @@ def test_small_faces_are_cut_out_again_much_as_they_were() -> None:
 
 
 def test_what_ships_reads_faces_of_half_the_size_nearly_as_well(
-    fer2013: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fer2013: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    some = read_split(fer2013, "public_test")[:300]
-    monkeypatch.setattr(small_faces, "read_split", lambda *_: some)
-    weights = [
-        "--weights",
-        str(BUNDLED / "resnet18"),
-        "--weights",
-        str(BUNDLED / "efficientnet_b0"),
-    ]
-    assert small_faces.main([*weights, "--data", str(fer2013)]) == 0
-    said = capsys.readouterr().out
-    shares = {
-        line[:30].strip(): [float(share) for share in line[30:].split()]
-        for line in said.splitlines()
-        if re.search(r"\d$", line)
-    }
-    assert len(shares) == 1 + len(small_faces.WIDTHS)
-    for name, least in (("26 to 36 px", 0.92), ("18 to 26 px", 0.8)):
-        for share, whole in zip(shares[name], shares["as they are"], strict=True):
-            assert share > least * whole, name
+    data, out = tmp_path / "public_test.parquet", tmp_path / "o.json"
+    write_parquet(data, read_split(fer2013, "public_test")[:300])
+    given = ["--weights", str(BUNDLED / "resnet18"), "--weights", str(BUNDLED / "efficientnet_b0")]
+    given += ["--data", str(data), "--seen-in", str(fer2013), "--small-faces", "--json", str(out)]
+    assert evaluate.main(given) == 0
+    results = json.loads(out.read_text())["results"]
+    assert list(results) == ["resnet18", "efficientnet_b0", "ensemble"]
+    for heads in results.values():
+        assert not any("small_faces" in heads[head] for head in ("fer2013", "ferplus8"))
+        for part in (heads["ferplus7"], heads["ferplus7"]["unseen"]):
+            share = {width: found["accuracy"] for width, found in part["small_faces"].items()}
+            assert len(share) == 1 + len(small_faces.WIDTHS)
+            assert {found["n"] for found in part["small_faces"].values()} == {part["n"]}
+            assert share["48 px"] == part["accuracy"]
+            assert share["26 to 36 px"] > 0.92 * part["accuracy"]
+            assert share["18 to 26 px"] > 0.8 * part["accuracy"]
+    told = capsys.readouterr().out
+    share = results["ensemble"]["ferplus7"]["small_faces"]["12 to 18 px"]
+    assert f"ensemble ferplus7, 12 to 18 px wide: {100 * share['accuracy']:.2f} %" in told
