@@ -1,4 +1,4 @@
-"""The charts of where a model errs: confusion, each expression, spoiled pictures. Pure."""
+"""The charts of where a model errs: the confusion of expressions, and each of them. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fer_demo.model_charts import (
-    LEGEND_ABOVE,
     MARK,
     Chart,
     Json,
     Row,
     chart_figure,
-    percent_axis,
     share,
 )
-
-LEVELS = ("slight", "medium", "strong")
-"""Of each corruption."""
 
 
 def confusion(result: Json, *, counts: bool) -> Chart:
@@ -143,85 +138,3 @@ def per_class(result: Json) -> list[Row]:
         }
         for name, entry in result["per_class"].items()
     ]
-
-
-def corruptions(result: Json) -> Chart:
-    """Accuracy under each corruption at three levels, the one that does the worst at the top."""
-    # Those of some images only have the clean ones for themselves.
-    found, clean = result["corruptions"], result.get("corruptions_clean", result["accuracy"])
-    # Stronger is not always worse: what training did to its pictures is known to the network.
-    names = sorted(found, key=lambda name: min(found[name]), reverse=True)
-    lowest = min(found[names[-1]])
-    title = (
-        f"Hardest: {LEVELS[found[names[-1]].index(lowest)]} {names[-1]}, {share(lowest, 0)}, "
-        f"against {share(clean, 0)} on the clean pictures"
-    )
-    symbols, sizes = ("circle-open", "circle", "diamond"), (9, 10, 12)
-    traces = [
-        go.Scatter(
-            x=[100 * found[name][level] for name in names],
-            y=names,
-            name=LEVELS[level],
-            mode="markers",
-            marker={"symbol": symbols[level], "size": sizes[level], "color": MARK},
-            hovertemplate="%{y}, %{fullData.name}: %{x:.1f} %<extra></extra>",
-        )
-        for level in range(3)
-    ]
-    figure = chart_figure(
-        traces,
-        title,
-        150 + 34 * len(names),
-        **LEGEND_ABOVE,
-        xaxis=percent_axis("Accuracy (dotted: clean pictures)"),
-        yaxis={"automargin": True, "ticksuffix": "  "},
-        shapes=[
-            {
-                "type": "line", "x0": 100 * clean, "x1": 100 * clean, "yref": "paper",
-                "y0": 0, "y1": 1, "line": {"color": MARK, "dash": "dot"},
-            }
-        ],
-    )  # fmt: skip
-    table: list[Row] = [
-        {"Corruption": name}
-        | {
-            word: share(value)
-            for word, value in zip(("Slight", "Medium", "Strong"), found[name], strict=True)
-        }
-        for name in reversed(names)
-    ]
-    return Chart(figure, title, table)
-
-
-USUAL = "photographs"
-"""The kind that `training.outside` compares all others with."""
-
-
-def _right_of(kind: Json) -> str:
-    """The share of confident answers without a warning that are right, where there are labels."""
-    if kind.get("right") is None or kind["unwarned"] == 0:
-        return "–"
-    return share(kind["right"] / kind["unwarned"], 0)
-
-
-def outside(document: Json) -> tuple[str, list[Row]]:
-    """What becomes of faces that the app was not made for: the finding, and a table."""
-    kinds = document["kinds"]
-    others = {name: kind for name, kind in kinds.items() if name != USUAL}
-    worst = max(others, key=lambda name: others[name]["unwarned"])
-    title = (
-        f"Most often taken for the usual: {worst}, {share(others[worst]['unwarned'], 0)} named "
-        f"without a warning, against {share(kinds[USUAL]['unwarned'], 0)} of {USUAL}"
-    )
-    table: list[Row] = [
-        {
-            # Five narrow columns: the last two matter most, and must stand on a phone.
-            "Kind": f"{name} ({kind['n']})",
-            "Found": share(kind["found"], 0),
-            "Warned": share(kind["warned"], 0),
-            "Named, no warning": share(kind["unwarned"], 0),
-            "Of those right": _right_of(kind),
-        }
-        for name, kind in kinds.items()
-    ]
-    return title, table

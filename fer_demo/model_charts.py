@@ -76,6 +76,11 @@ def percent_axis(title: str, low: float = 0, high: float = 100) -> dict[str, Any
     }
 
 
+def begin_below(lowest: float) -> float:
+    """Where an axis of dots, which need no zero, begins: whole tens of percent below a share."""
+    return float(max(0, 10 * np.floor(10 * lowest - 0.2)))
+
+
 def accuracy(ours: Mapping[str, tuple[Json, str]], peers: Sequence[Json], head: str) -> Chart:
     """Our models among published figures, best first.
 
@@ -133,12 +138,12 @@ def accuracy(ours: Mapping[str, tuple[Json, str]], peers: Sequence[Json], head: 
         customdata=[f"{entry['Measured on']}<br>by {entry['By']}" for entry in entries],
         hovertemplate="%{y}: %{x:.1f} %<br>%{customdata}<extra></extra>",
     )
-    low = 10 * np.floor(10 * min(entry["accuracy"] - entry["error"] for entry in entries) - 0.2)
+    low = begin_below(min(entry["accuracy"] - entry["error"] for entry in entries))
     figure = chart_figure(
         [points],
         title,
         80 + 44 * len(entries),
-        xaxis=percent_axis("Accuracy", float(max(0, low))),
+        xaxis=percent_axis("Accuracy", low),
         yaxis={"automargin": True, "ticksuffix": "  "},
     )
     table: list[Row] = [

@@ -13,8 +13,12 @@ from training.calibrate import confidence_table, head_calibration, held_out_thre
 from training.corruptions import CORRUPTIONS
 from training.explain import REFERENCES, SIGNS, gains, interval
 from training.metrics import cross_fitted, folds_of, head_report, softmax
+from training.pose import accuracy_by_pose
+from training.small_faces import by_width
 
 N = 800
+
+WIDTHS = tuple(by_width(np.zeros((0, 48, 48), np.uint8)))
 
 SHA256 = "0" * 64
 """Of the weights that are not there."""
@@ -91,13 +95,21 @@ def _heads() -> dict:
     eighth = np.random.default_rng(1).normal(0, 1, (N, 1)).astype(np.float32)
     eight = np.concatenate([logits, eighth], axis=1)
     seven = head_report(logits, label, EXPRESSIONS, np.arange(N))
+    right = logits.argmax(1) == label
     spoiled = {
         kind: [0.8 - 0.02 * i, 0.7 - 0.03 * i, 0.6 - 0.05 * i] for i, kind in enumerate(CORRUPTIONS)
     }
     return {
         "fer2013": seven,
         "ferplus8": head_report(eight, label, FERPLUS_EXPRESSIONS, np.arange(N)),
-        "ferplus7": seven | {"corruptions": spoiled},
+        "ferplus7": seven
+        | {
+            "corruptions": spoiled,
+            "small_faces": {
+                width: {"n": N, "accuracy": 0.85 - 0.03 * i} for i, width in enumerate(WIDTHS)
+            },
+            "pose": accuracy_by_pose(*np.random.default_rng(2).uniform(0, 0.5, (2, N)), right),
+        },
     }
 
 

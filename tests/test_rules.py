@@ -32,7 +32,7 @@ ALIASES = {
     "hub": "weights", "hub_download": "weights", "verify": "weights", "prefetch": "weights",
     "ensemble": "classifier", "models": "pipeline", "examples": "ui", "bench": "__main__",
     "measured": "charts", "model_charts": "charts", "faithfulness_charts": "charts",
-    "error_charts": "charts", "certainty_charts": "charts",
+    "error_charts": "charts", "certainty_charts": "charts", "robustness_charts": "charts",
 }  # fmt: skip
 """Modules that share a step with a room of the list."""
 

@@ -17,6 +17,7 @@ from fer_demo.ui import resources
 from fer_demo.ui.figures import BARE, finding, missing, numbers, section, show, table
 from fer_demo.ui.heatmaps import METHODS
 from fer_demo.ui.how_good import accuracy, how_good
+from fer_demo.ui.how_robust import how_robust
 from fer_demo.ui.how_sure import said_limit
 from fer_demo.ui.origin import short_name, title
 
@@ -71,8 +72,7 @@ def main() -> None:
         model = _chosen(best_first)
         _where_it_errs(model)
         _how_sure(model)
-        _how_robust(model)
-        _outside(model)
+        how_robust(model)
         _how_honest(model)
         _data_and_terms(model)
 
@@ -174,35 +174,6 @@ def _how_sure(model: Measured) -> None:
         key="coverage",
     )
     st.markdown(f"Answering the surest {chosen} %: right {share(curve[chosen])} of the time.")
-
-
-def _how_robust(model: Measured) -> None:
-    section("How robust")
-    result = model.heads.get(SHOWN_PROTOCOL, {})
-    if "corruptions" not in result:
-        missing("Robustness", "python -m training.evaluate --corruptions")
-        return
-    show(
-        error_charts.corruptions(result),
-        "corruptions",
-        "Accuracy on the same pictures, spoiled at three strengths, as a camera might.",
-    )
-
-
-def _outside(model: Measured) -> None:
-    if model.name == ENSEMBLE:
-        return  # measured of each model alone
-    if model.outside is None:
-        missing("What it does with drawings, masks and the like", "python -m training.outside")
-        return
-    title, rows = error_charts.outside(model.outside)
-    st.markdown(f"#### {title}", anchors=False)
-    st.caption(
-        "Percent of the pictures of each kind (how many) in which a face was found, the person "
-        "warned, or an expression named without a warning. Right is what people called the "
-        "photograph that a picture was made of. Statues and backs of heads were not measured."
-    )
-    table(rows)
 
 
 def _how_honest(model: Measured) -> None:

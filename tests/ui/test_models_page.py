@@ -15,6 +15,7 @@ from fer_demo import (
     faithfulness_charts,
     measured,
     model_charts,
+    robustness_charts,
     weights,
 )
 from fer_demo.measured import Measured, bundled, peers
@@ -95,9 +96,11 @@ def test_what_was_not_measured_is_said_to_be_missing(
     (tmp_path / "bare/config.json").write_text(json.dumps(config))
     app = page(tmp_path, monkeypatch)
     said = " ".join(info.value for info in app.info)
-    for command in ("evaluate", "calibrate", "explain", "evaluate --corruptions"):
+    for command in (
+        "evaluate", "calibrate", "explain", "outside",
+        "evaluate --corruptions", "evaluate --small-faces", "evaluate --by-pose",
+    ):  # fmt: skip
         assert f"python -m training.{command}`" in said
-    assert "python -m training.outside`" in said
     assert [m.value[3:] for m in app.markdown if m.value.startswith("## ")] == SECTIONS
 
 
@@ -124,7 +127,9 @@ def test_every_chart_states_a_finding_and_has_its_numbers_as_a_table(model: Meas
         model_charts.accuracy(ours, peers()["fer2013"], "FER2013"),
         model_charts.latency({"resnet18": (model.bench, 0.63)}, peers()["fer2013"]),
         error_charts.confusion(result, counts=False),
-        error_charts.corruptions(result),
+        robustness_charts.corruptions(result),
+        robustness_charts.small_faces(result),
+        robustness_charts.turned_faces(result),
         certainty_charts.reliability(model.calibration),
         certainty_charts.risk_coverage(result),
         faithfulness_charts.faithfulness(document, "influence"),
@@ -139,10 +144,33 @@ def test_every_chart_states_a_finding_and_has_its_numbers_as_a_table(model: Meas
 def test_the_hardest_corruption_does_the_worst_at_any_level(model: Measured) -> None:
     result = dict(model.heads["ferplus7"])
     spoiled = {name: [0.8, 0.7, 0.6] for name in result["corruptions"]}
-    chart = error_charts.corruptions(
+    chart = robustness_charts.corruptions(
         result | {"corruptions": spoiled | {"blur": [0.8, 0.51, 0.65]}, "corruptions_clean": 0.9}
     )
     assert chart.title.startswith(f"Hardest: medium blur, {model_charts.share(0.51, 0)}, against ")
+
+
+def test_small_and_turned_faces_are_held_against_the_others(model: Measured) -> None:
+    result = model.heads["ferplus7"] | {
+        "small_faces": {"48 px": {"n": 900, "accuracy": 0.9}, "9 px": {"n": 900, "accuracy": 0.5}},
+        "pose": {
+            "yaw": {
+                "below 0.1": {"n": 400, "accuracy": 0.8},
+                "0.1 to 0.2": {"n": 100, "accuracy": 0.7},
+                "0.2 and more": {"n": 0, "accuracy": None},
+            }
+        },
+    }
+    small, turned = robustness_charts.small_faces(result), robustness_charts.turned_faces(result)
+    percent = {share: model_charts.share(share, 0) for share in (0.5, 0.7, 0.8, 0.9)}
+    assert small.title == (
+        f"Faces 9 px wide: {percent[0.5]} named as people did, against {percent[0.9]} at 48 px"
+    )
+    assert [row["±"] for row in small.table] == ["1.0", "1.7"]
+    assert turned.title == (
+        f"The most turned faces: {percent[0.7]}, against {percent[0.8]} of the most frontal"
+    )
+    assert [row["Turned"] for row in turned.table] == ["below 0.1", "0.1 to 0.2"], "none is empty"
 
 
 def test_the_confusion_names_the_commonest_mistake(model: Measured) -> None:
@@ -365,7 +393,7 @@ def test_the_sentence_of_worth_warns_of_a_map_that_ignores_the_weights(model: Me
 
 def test_what_it_was_not_made_for_is_told_beside_the_usual(model: Measured) -> None:
     assert model.outside is not None
-    title, rows = error_charts.outside(model.outside)
+    title, rows = robustness_charts.outside(model.outside)
     assert "upside down, 2\N{NO-BREAK SPACE}% named without a warning" in title
     assert [row["Kind"] for row in rows] == ["photographs (50)", "upside down (50)"]
     assert [row["Named, no warning"] for row in rows] == [
