@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_demo.bench.film import frame
-from fer_demo.live.drawing import Look, draw_frame
+from fer_demo.live.drawing import Look
 from fer_demo.live.places import Places
 from fer_demo.live.session import MAX_MOMENTS, MOMENT_GAP, Ask, LiveSession
 from fer_demo.live.worker import Worker
@@ -22,6 +22,11 @@ def test_frames_come_back_with_numbered_boxes(session: LiveSession, faces: int) 
     out = play(session, lambda: len(people(session)) == faces and session.status().delay, faces)
     assert out.shape == (480, 640, 3)
     assert people(session) == list(range(1, faces + 1))
+    assert session.seen is not None
+    for box in session.seen.analysis.faces.xyxy:  # in the mirror, where `out` is drawn
+        x, (y1, y2) = out.shape[1] - int(box[0]), box[[1, 3]].astype(int)
+        side = out[(y1 + y2) // 2 - 5 : (y1 + y2) // 2 + 5, x - 3 : x + 4].astype(int)
+        assert side.min() < 60, "the dark rim of its box"
     status = session.status()
     assert status.frames >= status.analysed > 0
     assert status.rate > 0
@@ -59,28 +64,62 @@ def test_the_delay_lasts_until_the_frame_is_sent_which_is_with_the_next(
     session: LiveSession,
 ) -> None:
     play(session, lambda: people(session) == [1])
-    for k in range(12):
-        time.sleep(0.3)
+    session._delays.clear()  # those of the last seconds are short
+    for k in range(2):
+        time.sleep(0.4)
         session.receive(video_frame(frame(1, k / 3), k))
     assert session.status().delay > 0.3
 
 
-def test_settings_change_while_it_runs(session: LiveSession, ask: Ask) -> None:
-    def differs(look: Look) -> float:
-        seen = session.seen
-        assert seen is not None
-        rgb = frame(1, 0)
-        plain = draw_frame(rgb, seen.analysis, Look(mirror=False), seen.scale)
-        return float(np.abs(draw_frame(rgb, seen.analysis, look, seen.scale) - plain).mean())
+def still(session: LiveSession, k: int) -> np.ndarray:
+    """What comes back of the film's first frame, RGB, once its result is known."""
+    for pts in (k, k + 1):  # the second is drawn with the result of the first, or with its own
+        before = session.status().analysed
+        out = session.receive(video_frame(frame(1, 0), pts)).to_ndarray(format="rgb24")
+        until(lambda n=before: session.status().analysed > n)
+    return out.astype(int)
+
+
+def test_a_change_of_look_holds_from_the_next_frame_on(session: LiveSession, ask: Ask) -> None:
+    session.ask = replace(ask, smoothing=0.0)
+    play(session, lambda: people(session) == [1])
+    mirrored = still(session, 1)
+    session.ask = replace(ask, smoothing=0.0, look=Look(mirror=False))
+    plain = still(session, 3)
+    difference = np.abs(mirrored[200:, ::-1] - plain[200:]).mean()  # the tag never turns
+    assert difference < 2 < np.abs(mirrored - plain).mean()
+    for look in (Look(blur_others=True, mirror=False), Look(overlay=True, mirror=False)):
+        session.ask = replace(ask, smoothing=0.0, look=look)
+        assert np.abs(still(session, 5) - plain).mean() > 0.5
+
+
+def test_a_change_of_smoothing_holds_from_the_next_frame_on(session: LiveSession, ask: Ask) -> None:
+    class Alternating:
+        """Happy, sad, happy, ..."""
+
+        name, uncertain_below, turn = "alternating", 0.5, 0
+
+        def predict(self, crops: Crops) -> Predictions:
+            self.turn += 1
+            logits = np.zeros((len(crops), 7), np.float32)
+            logits[:, 3 + self.turn % 2] = 4.0
+            return replace(ask.classifier.predict(crops), logits=logits)
+
+    def second_logits(smoothing: float) -> list[float]:
+        """The second largest logit of six frames."""
+        session.ask = replace(ask, classifier=Alternating(), smoothing=smoothing)
+        found = []
+        for k in range(6):
+            before = session.status().analysed
+            session.receive(video_frame(frame(1, 0), k))
+            until(lambda n=before: session.status().analysed > n)
+            assert session.seen is not None
+            found.append(float(np.sort(session.seen.analysis.predictions.logits)[0, -2]))
+        return found
 
     play(session, lambda: people(session) == [1])
-    overlay = Look(overlay=True, mirror=False)
-    assert differs(overlay) > 0.5
-    assert differs(replace(overlay, opacity=0.0)) == 0.0
-    assert differs(Look(blur_others=True, mirror=False)) > 0.5
-    before = session.status().analysed
-    session.ask = replace(ask, look=Look(overlay=True, expression="sad"), smoothing=1.0)
-    play(session, lambda: session.status().analysed > before + 2)
+    assert second_logits(0.0) == [0.0] * 6
+    assert min(second_logits(1.0)[1:]) > 0, "what was seen before has a say"
 
 
 def test_after_a_change_of_model_the_old_one_has_no_say(session: LiveSession, ask: Ask) -> None:
