@@ -87,7 +87,7 @@ def fetch(
     """
     end = time.monotonic() + deadline
     lock = _locks[repo]
-    if not lock.acquire(timeout=deadline):
+    if not lock.acquire(timeout=min(deadline, threading.TIMEOUT_MAX)):
         raise _too_slow(deadline)
     try:
         key = (constants.ENDPOINT, repo, revision)

@@ -31,6 +31,9 @@ from fer_demo.types import (
 FILES = ("manifest.json", "config.json", "model.safetensors")
 """What a weights folder must hold, the largest last."""
 
+MAX_JSON_BYTES = 1_000_000
+"""Of config.json and of manifest.json, which are read whole; ours have 12 kB."""
+
 LABELS = (
     *(f"fer2013/{name}" for name in EXPRESSIONS),
     *(f"ferplus/{name}" for name in FERPLUS_EXPRESSIONS),
@@ -92,9 +95,14 @@ def check_files(folder: Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            text = file.read(MAX_JSON_BYTES + 1)
     except OSError:
         raise Refused(f"{path.name} is missing") from None
+    if len(text) > MAX_JSON_BYTES:
+        raise Refused(f"{path.name} is too large")
+    try:
+        value = json.loads(text)
     except (ValueError, RecursionError):
         raise Refused(f"{path.name} is not JSON") from None
     if not isinstance(value, dict):

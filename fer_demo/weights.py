@@ -96,9 +96,13 @@ def detector_file(settings: Settings, progress: Progress | None = None) -> Path:
 
     def check(fetched: Fetched) -> Path:
         path = fetched.folder / DETECTOR_FILE
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != DETECTOR_SHA256:
-                raise Refused("its file was damaged on its way and was deleted")
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            raise Refused("its file cannot be read") from None
+        if digest != DETECTOR_SHA256:
+            raise Refused("its file was damaged on its way and was deleted")
         return path
 
     files = (DETECTOR_FILE,)

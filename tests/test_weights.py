@@ -188,6 +188,13 @@ def test_a_damaged_file_is_refused(
             open_weights("small", Settings())
 
 
+def test_a_configuration_that_would_fill_the_memory_is_refused(bundled: Path) -> None:
+    write_weights_folder(bundled / "small", TINY)
+    with (bundled / "small/manifest.json").open("ab") as file:
+        file.truncate(10**12)  # of nothing: it takes no place on the disk
+    assert_refused("manifest.json is too large")
+
+
 @pytest.mark.parametrize("text", [None, "<html>", "[]", "{}", '{"files": {}}', "[" * 100_000])
 def test_a_missing_or_odd_manifest_is_refused(bundled: Path, text: str | None) -> None:
     path = write_weights_folder(bundled / "small", TINY) / "manifest.json"

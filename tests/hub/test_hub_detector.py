@@ -60,6 +60,18 @@ def test_a_damaged_detector_is_deleted_and_fetched_anew(
     assert hashlib.sha256(detector_file(Settings()).read_bytes()).hexdigest() == DETECTOR_SHA256
 
 
+def test_a_detector_that_cannot_be_read_is_a_sentence_and_the_simpler_one_serves(
+    server: HubServer, detector_repo: str
+) -> None:
+    path = detector_file(Settings())
+    path.unlink()
+    path.mkdir()  # nobody can read that, not even root
+    detector = load_detector(Settings())
+    assert detector.name == "haar"
+    assert detector.notice is not None
+    assert "YuNet was refused: its file cannot be read." in detector.notice
+
+
 def test_everything_can_be_fetched_before_it_is_needed(
     server: HubServer,
     detector_repo: str,
