@@ -35,18 +35,18 @@ RUN --mount=type=secret,id=HF_TOKEN,uid=1000,required=false \
     if [ -f /run/secrets/HF_TOKEN ]; then HF_TOKEN="$(cat /run/secrets/HF_TOKEN)"; export HF_TOKEN; fi; \
     python -m fer_demo.prefetch
 
-# Settings that only a Space needs; .streamlit/config.toml holds the others.
+# Settings that only a container needs; .streamlit/config.toml holds the others.
 # - It is reached from outside, at the port that README.md names, and no browser is there to open.
-# - The Space's page is an iframe of another site: without "none" its uploads lack the XSRF cookie.
 # - A container sees the host's cores; the free hardware gives two.
 ENV STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
     STREAMLIT_SERVER_PORT=8501 \
     STREAMLIT_SERVER_HEADLESS=true \
-    STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE=none \
     FER_THREADS=2 \
     OMP_NUM_THREADS=2
 
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD \
     ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
-CMD ["streamlit", "run", "app.py"]
+# A Space's page is an iframe of another site: without "none" its uploads lack the XSRF cookie. Elsewhere
+# "none" would only weaken it, and over plain http browsers drop such a cookie altogether.
+CMD ["sh", "-c", "[ -z \"$SPACE_HOST\" ] || export STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE=none; exec streamlit run app.py"]

@@ -48,7 +48,7 @@ def settings(**environment: str) -> dict[str, object]:
 
 def space() -> dict[str, str]:
     """The settings of Streamlit in the Dockerfile."""
-    return dict(re.findall(r"\b(STREAMLIT_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))
+    return dict(re.findall(r"\b(STREAMLIT_\w+)=([^\s;]+)", (ROOT / "Dockerfile").read_text()))
 
 
 def test_the_server_protects_uploads_and_tells_nothing() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
+from pathlib import Path
 
+import pytest
 from streamlit import config
 
 from tests.conftest import ROOT
@@ -15,13 +19,24 @@ TEXT = (ROOT / "Dockerfile").read_text()
 def test_every_setting_is_one_that_streamlit_knows() -> None:
     known = {option.env_var for option in config.get_config_options().values()}
     used = set(re.findall(r"\b(STREAMLIT_\w+)=", TEXT))
-    assert used
+    assert len(used) > 3
     assert used <= known
 
 
-def test_protection_stays_on_where_a_space_differs() -> None:
-    assert "STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE=none" in TEXT
+@pytest.mark.parametrize(("host", "same_site"), [("me-fer.hf.space", "none"), ("", "")])
+def test_the_cookie_goes_to_a_frame_of_another_site_in_a_space_only(
+    tmp_path: Path, host: str, same_site: str
+) -> None:
     assert not re.search(r"(XSRF_PROTECTION|CORS)=", TEXT)
+    (command,) = re.findall(r"^CMD (\[.*\])$", TEXT, re.MULTILINE)
+    streamlit = tmp_path / "streamlit"
+    streamlit.write_text('#!/bin/sh\necho "$* $STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE"\n')
+    streamlit.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SPACE_HOST": host}
+    ran = subprocess.run(
+        json.loads(command), env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == f"run app.py {same_site}".strip()
 
 
 def test_it_runs_as_user_1000_on_the_port_of_the_front_matter() -> None:
