@@ -47,7 +47,7 @@ class Question:
     """Treat the whole picture as one face."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Picture:
     """One picture, named by its content."""
 

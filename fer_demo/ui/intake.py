@@ -14,6 +14,7 @@ from fer_demo.draw import resized
 from fer_demo.examples import EXAMPLES, Example
 from fer_demo.images import ACCEPTED, MAX_BYTES
 from fer_demo.ui import resources
+from fer_demo.ui.callbacks import weakly
 from fer_demo.ui.cards import forget_cards
 from fer_demo.ui.gallery import Gallery, Picture, forget_upload, gallery
 from fer_demo.ui.picture import set_marking
@@ -37,8 +38,7 @@ def intake() -> None:
                         key="remove-shown",
                         icon=":material/close:",
                         help="Deletes the picture on show and what was found in it.",
-                        on_click=_remove,
-                        args=(pictures, pictures.picture),
+                        on_click=weakly(_remove, pictures, pictures.picture),
                     )
                 st.button(
                     "Clear",

@@ -20,6 +20,7 @@ from fer_demo.faces import DEFAULT_THRESHOLD
 from fer_demo.pipeline import analyse
 from fer_demo.types import Analysis
 from fer_demo.ui import resources
+from fer_demo.ui.callbacks import weakly
 from fer_demo.ui.cards import CARDS_A_PAGE, cards
 from fer_demo.ui.compare import compare
 from fer_demo.ui.gallery import Gallery, Picture, gallery
@@ -235,7 +236,7 @@ def _no_face(picture: Picture) -> None:
         with st.container(horizontal=True, gap="xsmall"):
             st.button(
                 "Treat the whole picture as one face", key="whole", type="primary",
-                on_click=set_whole, args=(picture, True),
+                on_click=weakly(partial(set_whole, whole=True), picture),
             )  # fmt: skip
             st.button("Mark a face", key="mark-none", on_click=set_marking, args=(True,))
 

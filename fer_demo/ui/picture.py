@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -10,6 +11,7 @@ import streamlit as st
 from fer_demo.charts import finding, picture_chart
 from fer_demo.draw import annotate, resized
 from fer_demo.types import Analysis
+from fer_demo.ui.callbacks import weakly
 from fer_demo.ui.gallery import Box, Gallery, Picture
 
 SHOWN_SIDE = 1280
@@ -37,7 +39,9 @@ def picture_column(pictures: Gallery, picture: Picture, analysis: Analysis) -> N
             st.caption(_facts(picture, analysis))
         if picture.whole:
             st.button(
-                "Look for faces again", key="unwhole", on_click=set_whole, args=(picture, False)
+                "Look for faces again",
+                key="unwhole",
+                on_click=weakly(partial(set_whole, whole=False), picture),
             )
         elif len(analysis) or marking:
             st.button(
@@ -99,7 +103,7 @@ def _mark(picture: Picture, analysis: Analysis) -> None:
     st.plotly_chart(
         picture_chart(rgb, (width, height)),
         key=key,
-        on_select=lambda: _take_drag(picture, key),
+        on_select=weakly(partial(_take_drag, key), picture),
         selection_mode="box",
         height=int(np.clip(500 * height / width, 220, 480)),
         config={"displayModeBar": False, "scrollZoom": False},
@@ -131,7 +135,7 @@ def _mark(picture: Picture, analysis: Analysis) -> None:
                 st.rerun()
 
 
-def _take_drag(picture: Picture, key: str) -> None:
+def _take_drag(key: str, picture: Picture) -> None:
     boxes = st.session_state[key].selection.box
     if boxes:
         xs, ys = boxes[0]["x"], boxes[0]["y"]
@@ -169,8 +173,7 @@ def _thumbnails(pictures: Gallery) -> None:
                     help="Show this picture",
                     type="primary" if index == pictures.shown else "secondary",
                     width="stretch",
-                    on_click=_show,
-                    args=(pictures, picture),
+                    on_click=weakly(_show, pictures, picture),
                 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 
 import numpy as np
@@ -196,6 +197,23 @@ def test_the_faces_of_a_picture_are_kept_once_for_all_models(one):
     assert len(sure) == 1
     assert doubtful.crops is sure.crops
     assert not len(other)
+
+
+def test_what_is_removed_or_cleared_is_held_by_nothing(app):
+    names = ("one", "several", "uncertain")
+    wall = ("wall.png", wall_png())  # "Treat the whole picture as one face" is offered of it
+    upload(app.run(), *((f"{name}.png", example_png(name)) for name in names), wall)
+    click(app, "show-3")
+    click(app, "whole")
+    click(app, "show-1")
+    click(app, "mark")
+    held = [weakref.ref(picture) for picture in pictures(app).pictures]
+    click(app, "remove-shown")
+    gc.collect()
+    assert [ref() is None for ref in held] == [False, True, False, False]
+    click(app, "clear")
+    gc.collect()
+    assert [ref() is None for ref in held] == [True] * 4
 
 
 def test_uploads_are_not_kept_twice(app):
