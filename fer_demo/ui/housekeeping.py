@@ -21,6 +21,10 @@ longer.
 When the process ends, Streamlit waits for no visit, but without end for an upload that stalls. A
 thread that is inside a network then would abort the process, so those that run are waited for, a
 little, and uploads no longer than that.
+
+Streamlit lets every browser empty the caches of the whole process, though its menu offers that to
+developers only. What is made once a process would then be made again: another worker, other places
+for streams and pictures, another housekeeper. So that message is not obeyed.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ from typing import Any
 import streamlit as st
 import uvicorn
 from streamlit import runtime
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileMetadata
 
 FIRST_SECONDS = 15.0
@@ -156,6 +161,7 @@ def keep_house() -> None:
     _bound_the_wait_for_uploads()
     _empty_what_is_given_up()
     _keep_downloads()
+    _keep_caches()
     threading.Thread(target=_run, name="housekeeping", daemon=True).start()
 
 
@@ -182,6 +188,13 @@ def _keep_downloads() -> None:
             mark(file)
 
     MediaFileMetadata.mark_for_delete = mark_later  # type: ignore[assignment, method-assign]
+
+
+def _keep_caches() -> None:
+    def refuse(_: AppSession) -> None:
+        pass
+
+    AppSession._handle_clear_cache_request = refuse  # type: ignore[assignment, method-assign]
 
 
 def _wait_for_visits() -> None:

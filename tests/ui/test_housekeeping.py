@@ -14,8 +14,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.runtime.app_session import AppSession, AppSessionState
+from streamlit.testing.v1 import AppTest
 
-from fer_demo.ui import housekeeping
+from fer_demo.ui import housekeeping, resources
 from fer_demo.ui.housekeeping import settle
 from tests.load.server import serve
 from tests.load.session import Session
@@ -53,6 +56,15 @@ def test_what_a_session_leaves_goes_with_the_next_settling_at_the_latest() -> No
     assert [ref() is None for ref in gone] == [False, True]
     settle()
     assert gone[0]() is None
+
+
+def test_a_browser_cannot_empty_the_caches_of_the_process(app: AppTest) -> None:
+    app.run()
+    kept = resources.slots()
+    visit = AppSession.__new__(AppSession)
+    visit._state = AppSessionState.SHUTDOWN_REQUESTED  # there is nothing to shut down
+    visit.handle_backmsg(BackMsg(clear_cache=True))
+    assert resources.slots() is kept
 
 
 QUIET = """
