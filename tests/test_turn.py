@@ -11,14 +11,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import streamlit as st
-from streamlit.runtime.caching import cache_utils
 
 from fer_demo.errors import BadSetting
 from fer_demo.live import turn
-from fer_demo.live.turn import KEPT_SECONDS, LIFETIME, STUN, best_first, ice_servers
-from fer_demo.settings import Settings
-from fer_demo.ui import live_shared
+from fer_demo.live.turn import (
+    KEPT_SECONDS,
+    RETRY_SECONDS,
+    STUN,
+    Relays,
+    Server,
+    best_first,
+    ice_servers,
+)
 
 URLS = [
     "stun:stun.example.com:3478",
@@ -31,7 +35,14 @@ SECRET = {"username": "somebody", "credential": "a secret"}
 
 CLOUDFLARE = {"CLOUDFLARE_TURN_KEY_ID": "a/key", "CLOUDFLARE_TURN_KEY_API_TOKEN": "token"}
 TWILIO = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "token"}
-HUGGING_FACE = {"HF_TOKEN": "token"}
+HUGGING_FACE = {"HF_TOKEN": "token", "SPACE_HOST": "me-fer.hf.space"}
+
+SECONDS = 3000
+"""That a stream may run."""
+
+
+def ask(environment: dict[str, str]) -> list[Server]:
+    return ice_servers(environment, SECONDS)
 
 
 @dataclass
@@ -78,23 +89,21 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
 
 def test_cloudflare_is_asked_for_servers_that_outlive_their_keeping(provider: Provider) -> None:
     provider.answer = {"iceServers": [{"urls": URLS, **SECRET}]}
-    assert ice_servers(CLOUDFLARE) == best_first([{"urls": URLS, **SECRET}])
+    assert ask(CLOUDFLARE) == best_first([{"urls": URLS, **SECRET}])
     (method, path, authorization, body) = provider.asked[0]
     assert (method, authorization) == ("POST", "Bearer token")
     assert path == "/keys/a%2Fkey/credentials/generate-ice-servers"
-    assert json.loads(body) == {"ttl": LIFETIME}
-    # A stream that starts with credentials about to be replaced has its ten minutes, and more.
-    assert 2 * Settings().live_seconds < LIFETIME - KEPT_SECONDS
+    # A stream that starts with credentials about to be replaced has all its time, and more.
+    assert KEPT_SECONDS + SECONDS < json.loads(body)["ttl"] < 2 * (KEPT_SECONDS + SECONDS)
 
 
 def test_twilio_gives_one_url_a_server_under_an_older_name_too(provider: Provider) -> None:
     servers = [{"url": url, "urls": url, **SECRET} for url in URLS]
-    provider.answer = {"ice_servers": servers, "ttl": str(LIFETIME)}
-    assert [server["urls"] for server in ice_servers(TWILIO)] == [[url] for url in URLS[:0:-1]] + [
-        URLS[:1]
-    ]
+    provider.answer = {"ice_servers": servers, "ttl": "100"}
+    assert [server["urls"] for server in ask(TWILIO)] == [[url] for url in URLS[:0:-1]] + [URLS[:1]]
     (method, path, authorization, body) = provider.asked[0]
-    assert (method, path, body) == ("POST", "/Accounts/AC1/Tokens.json", f"Ttl={LIFETIME}")
+    assert (method, path) == ("POST", "/Accounts/AC1/Tokens.json")
+    assert int(body.removeprefix("Ttl=")) > KEPT_SECONDS + SECONDS
     assert base64.b64decode(authorization.removeprefix("Basic ")) == b"AC1:token"
 
 
@@ -102,8 +111,20 @@ def test_twilio_gives_one_url_a_server_under_an_older_name_too(provider: Provide
 def test_hugging_face_gives_one_server_bare_or_wrapped(provider: Provider, wrapped: bool) -> None:
     server = {"urls": URLS, **SECRET}
     provider.answer = {"iceServers": server} if wrapped else server
-    assert ice_servers(HUGGING_FACE) == best_first([server])
-    assert provider.asked[0][:3] == ("GET", f"/hf?ttl={LIFETIME}", "Bearer token")
+    assert ask(HUGGING_FACE) == best_first([server])
+    (method, path, authorization, _) = provider.asked[0]
+    assert (method, authorization) == ("GET", "Bearer token")
+    assert int(path.removeprefix("/hf?ttl=")) > KEPT_SECONDS + SECONDS
+
+
+def test_a_token_that_is_there_for_other_things_is_sent_to_nobody(provider: Provider) -> None:
+    provider.answer = {"urls": URLS, **SECRET}
+    assert ask({"HF_TOKEN": "token"}) == [{"urls": [STUN]}]
+    assert provider.asked == []
+    assert ask({"HF_TOKEN": "token", "FER_FASTRTC_TOKEN": "for this"}) == best_first(
+        [provider.answer]
+    )
+    assert provider.asked[0][2] == "Bearer for this"
 
 
 def test_the_url_that_firewalls_let_through_stands_first() -> None:
@@ -112,9 +133,9 @@ def test_the_url_that_firewalls_let_through_stands_first() -> None:
 
 
 def test_without_a_provider_there_is_stun_and_a_list_of_ones_own_stands_for_all() -> None:
-    assert ice_servers({}) == ice_servers({"FER_ICE_SERVERS": " "}) == [{"urls": [STUN]}]
+    assert ask({}) == ask({"FER_ICE_SERVERS": " "}) == [{"urls": [STUN]}]
     own = [{"urls": ["turn:mine"], **SECRET}]
-    assert ice_servers({**CLOUDFLARE, "FER_ICE_SERVERS": json.dumps(own)}) == own
+    assert ask({**CLOUDFLARE, "FER_ICE_SERVERS": json.dumps(own)}) == own
 
 
 @pytest.mark.parametrize(
@@ -124,12 +145,12 @@ def test_without_a_provider_there_is_stun_and_a_list_of_ones_own_stands_for_all(
 )  # fmt: skip
 def test_a_list_of_ones_own_that_is_none_is_a_bad_setting_and_not_repeated(own: str) -> None:
     with pytest.raises(BadSetting, match=r"^FER_ICE_SERVERS must be a JSON list") as raised:
-        ice_servers({**CLOUDFLARE, "FER_ICE_SERVERS": own})
+        ask({**CLOUDFLARE, "FER_ICE_SERVERS": own})
     assert "secret" not in str(raised.value)
 
 
 def test_a_list_of_ones_own_may_be_empty() -> None:
-    assert ice_servers({**CLOUDFLARE, "FER_ICE_SERVERS": "[]"}) == []
+    assert ask({**CLOUDFLARE, "FER_ICE_SERVERS": "[]"}) == []
 
 
 @pytest.mark.parametrize("environment", [CLOUDFLARE, TWILIO, HUGGING_FACE])
@@ -142,13 +163,13 @@ def test_a_provider_that_refuses_or_says_nonsense_is_one_error(
 ) -> None:
     provider.status, provider.answer = status, answer
     with pytest.raises(ConnectionError, match="could not be asked"):
-        ice_servers(environment)
+        ask(environment)
 
 
 def test_a_token_is_not_sent_to_where_an_answer_points(provider: Provider) -> None:
     provider.status, provider.headers = 302, {"Location": f"{provider.url}/elsewhere"}
     with pytest.raises(ConnectionError):
-        ice_servers(HUGGING_FACE)
+        ask(HUGGING_FACE)
     assert len(provider.asked) == 1
 
 
@@ -158,33 +179,23 @@ def test_a_provider_that_is_silent_is_given_up(
     monkeypatch.setattr(turn, "TIMEOUT", 0.2)
     provider.headers = {"Content-Length": "1000"}  # promised, and never sent
     with pytest.raises(ConnectionError):
-        ice_servers(HUGGING_FACE)
+        ask(HUGGING_FACE)
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """What Streamlit's caches take for the time, seconds."""
-    now = [0.0]
-    monkeypatch.setattr(cache_utils, "TTLCACHE_TIMER", lambda: now[0])
-    st.cache_data.clear()  # a cache asks the clock that there was when it was made
-    yield now
-    st.cache_data.clear()
-
-
-def test_credentials_are_kept_then_fetched_again_and_a_failure_is_never_kept(
-    provider: Provider, clock: list[float], monkeypatch: pytest.MonkeyPatch
+def test_credentials_are_kept_then_fetched_again_and_a_failure_for_a_minute(
+    provider: Provider,
 ) -> None:
-    monkeypatch.delenv("FER_ICE_SERVERS", raising=False)
-    for name in (*CLOUDFLARE, *TWILIO):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_TOKEN", "token")
+    now = [0.0]
+    relays = Relays(lambda: ask(HUGGING_FACE), lambda: now[0])
     provider.status = 500
-    for _ in range(2):
+    for at in (0.0, 0.0, RETRY_SECONDS - 1, RETRY_SECONDS):
+        now[0] = at
         with pytest.raises(ConnectionError):
-            live_shared.relays()
-    provider.status = 200
-    for expected, at in (("first", 0), ("first", KEPT_SECONDS - 1), ("second", KEPT_SECONDS + 1)):
-        provider.answer = {"urls": URLS, "username": expected if at == 0 else "second"}
-        clock[0] = at
-        assert live_shared.relays()[0]["username"] == expected
+            relays.servers()
+    assert len(provider.asked) == 2, "in between nobody waits for a provider that is silent"
+    provider.status, began = 200, 2 * RETRY_SECONDS
+    for after, expected in ((0, "first"), (KEPT_SECONDS - 1, "first"), (KEPT_SECONDS, "second")):
+        provider.answer = {"urls": URLS, "username": "second" if after else "first"}
+        now[0] = began + after
+        assert relays.servers()[0]["username"] == expected
     assert len(provider.asked) == 4

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fer_demo.errors import BadSetting
@@ -23,8 +25,11 @@ FASTRTC = "https://turn.fastrtc.org/credentials"
 KEPT_SECONDS = 1800
 """How long credentials are used for new streams before others are fetched."""
 
-LIFETIME = 4 * KEPT_SECONDS
-"""Seconds for which they are asked: a stream that starts last outlives its ten minutes."""
+SPARE_SECONDS = 600
+"""That credentials are valid beyond the end of the stream that starts with them last."""
+
+RETRY_SECONDS = 60.0
+"""A provider that failed is not asked again for so long: each time may cost `TIMEOUT`."""
 
 TIMEOUT = 5.0
 
@@ -32,12 +37,48 @@ Server = dict[str, Any]
 """An RTCIceServer: urls, username, credential."""
 
 
-def ice_servers(environment: Mapping[str, str]) -> list[Server]:
+class Relays:
+    """The servers for new streams, asked for again before they expire; safe to share.
+
+    Who asks while a provider is silent waits for one answer, whoever asks after that for none.
+
+    Args:
+        ask: `ice_servers` of an environment.
+        clock: seconds.
+    """
+
+    def __init__(self, ask: Callable[[], list[Server]], clock: Callable[[], float]):
+        self._ask, self._clock = ask, clock
+        self._lock = threading.Lock()
+        self._servers: list[Server] = []
+        self._until = self._silent_until = float("-inf")
+
+    def servers(self) -> list[Server]:
+        """See `ice_servers`, for what it raises too."""
+        with self._lock:
+            if self._clock() < self._until:
+                return self._servers
+            if self._clock() < self._silent_until:
+                raise ConnectionError("The TURN provider could not be asked a moment ago.")
+            try:
+                self._servers = self._ask()
+            except ConnectionError:
+                self._silent_until = self._clock() + RETRY_SECONDS
+                raise
+            self._until = self._clock() + KEPT_SECONDS
+            return self._servers
+
+
+def ice_servers(environment: Mapping[str, str], live_seconds: float) -> list[Server]:
     """The servers of the first provider that the environment names, else STUN alone.
 
     Cloudflare: CLOUDFLARE_TURN_KEY_ID and CLOUDFLARE_TURN_KEY_API_TOKEN. Twilio: TWILIO_ACCOUNT_SID
-    and TWILIO_AUTH_TOKEN. Hugging Face (FastRTC's): HF_TOKEN. FER_ICE_SERVERS is a JSON list that
-    stands for all of them; "[]" keeps to direct connections.
+    and TWILIO_AUTH_TOKEN. FastRTC's, for a token of Hugging Face: FER_FASTRTC_TOKEN, or in a Space
+    HF_TOKEN; elsewhere that one is often there for other things, and is sent to nobody.
+    FER_ICE_SERVERS is a JSON list that stands for all of them; "[]" keeps to direct connections.
+
+    Args:
+        live_seconds: for which a stream may run: credentials are valid for longer.
 
     Raises:
         BadSetting: FER_ICE_SERVERS is not such a list.
@@ -46,7 +87,8 @@ def ice_servers(environment: Mapping[str, str]) -> list[Server]:
     if own := environment.get("FER_ICE_SERVERS", "").strip():
         return _own(own)
     try:
-        found = _from_provider(environment)
+        lifetime = math.ceil(KEPT_SECONDS + live_seconds + SPARE_SECONDS)
+        found = _from_provider(environment, lifetime)
         servers = best_first(found if isinstance(found, list) else [found])
         if not servers:
             raise ValueError("no server has an address")
@@ -76,17 +118,17 @@ def _is_server(server: object) -> bool:
     return isinstance(urls, list) and bool(urls) and all(isinstance(u, str) and u for u in urls)
 
 
-def _from_provider(environment: Mapping[str, str]) -> Any:
+def _from_provider(environment: Mapping[str, str], lifetime: int) -> Any:
     get = environment.get
     if (key := get("CLOUDFLARE_TURN_KEY_ID")) and (token := get("CLOUDFLARE_TURN_KEY_API_TOKEN")):
         url = f"{CLOUDFLARE}/{urllib.parse.quote(key, safe='')}/credentials/generate-ice-servers"
-        return _ask(url, f"Bearer {token}", json.dumps({"ttl": LIFETIME}).encode())["iceServers"]
+        return _ask(url, f"Bearer {token}", json.dumps({"ttl": lifetime}).encode())["iceServers"]
     if (sid := get("TWILIO_ACCOUNT_SID")) and (token := get("TWILIO_AUTH_TOKEN")):
         basic = base64.b64encode(f"{sid}:{token}".encode()).decode()
         url = f"{TWILIO}/{urllib.parse.quote(sid, safe='')}/Tokens.json"
-        return _ask(url, f"Basic {basic}", f"Ttl={LIFETIME}".encode())["ice_servers"]
-    if token := get("HF_TOKEN"):
-        answer = _ask(f"{FASTRTC}?ttl={LIFETIME}", f"Bearer {token}")
+        return _ask(url, f"Basic {basic}", f"Ttl={lifetime}".encode())["ice_servers"]
+    if token := get("FER_FASTRTC_TOKEN") or (get("SPACE_HOST") and get("HF_TOKEN")):
+        answer = _ask(f"{FASTRTC}?ttl={lifetime}", f"Bearer {token}")
         return answer.get("iceServers", answer)
     return [{"urls": [STUN]}]
 

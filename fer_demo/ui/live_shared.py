@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import time
+from functools import partial
 
 import streamlit as st
 
 from fer_demo.faces import LIVE_SIDES, FaceDetector, load_detector
 from fer_demo.live.places import Places
-from fer_demo.live.turn import KEPT_SECONDS, ice_servers
+from fer_demo.live.turn import Relays, ice_servers
 from fer_demo.live.worker import Worker
 from fer_demo.ui import housekeeping, resources
 
@@ -38,7 +39,8 @@ def settle(after: str) -> None:
     housekeeping.settle()
 
 
-@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
-def relays() -> list[dict[str, Any]]:
-    """Fetched again before they expire; an error is raised and so never cached."""
-    return ice_servers(os.environ)
+@st.cache_resource(show_spinner=False)
+def relays() -> Relays:
+    """What new streams connect through."""
+    ask = partial(ice_servers, os.environ, resources.settings().live_seconds)
+    return Relays(ask, time.monotonic)
