@@ -171,10 +171,14 @@ class Visitor:
 
     async def stop(self) -> None:
         """Press STOP."""
+        await self._hang_up()
+        await self._rerun()
+
+    async def _hang_up(self) -> None:
+        self._value = {"playing": False, "sdpOffer": "", "iceCandidates": {}}
         if self.peer is not None:
-            await self.peer.close()
-            self.peer = None
-        await self._tell(playing=False, offer="")
+            peer, self.peer = self.peer, None
+            await peer.close()
 
     async def _receive(self, track: Any) -> None:
         try:
@@ -234,6 +238,8 @@ class Visitor:
                 self.texts[tuple(message.metadata.delta_path)] = element.markdown.body
             elif name == "component_instance":
                 arguments = json.loads(element.component_instance.json_args)
+                if self._component and self._component[0] != element.component_instance.id:
+                    await self._hang_up()  # another one in its place knows nothing of it
                 self._component = (element.component_instance.id, arguments)
                 await self._follow(arguments)
 

@@ -37,6 +37,9 @@ it the last result is drawn, so that a busy machine never holds the video back."
 MAX_LIVE_FACES = 10
 """The largest faces of a frame; more would make a frame of four people wait for a crowd's."""
 
+MAX_SIDE = 1280
+"""Of a frame, px: larger ones are reduced. That the page asks for 640 x 480 binds nobody."""
+
 PAUSE = 1.0
 """A camera that gives no frame for longer pauses, which is no delay, s."""
 
@@ -89,6 +92,8 @@ class Status:
     frames: int
     """Frames that came in."""
     analysed: int
+    unanswered: int
+    """Frames since the last one with a result."""
     rate: float
     """Analysed frames a second."""
     delay: float
@@ -123,6 +128,7 @@ class LiveSession:
         self.limit_seconds = limit_seconds
         self.born = time.monotonic()
         self._worker, self._places = worker, places
+        self._place = object()  # holds a place in its stead: places keep no stream in memory
         self._change = threading.Condition()
         self._newest: tuple[int, float, NDArray[np.uint8]] | None = None
         self._seen: Seen | None = None
@@ -144,10 +150,11 @@ class LiveSession:
     def receive(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Publish a frame for the worker and return it with the newest result drawn on it."""
         now = time.monotonic()
+        frame = _bounded(frame)
         if self._ended or self.expired:
             return frame
         # Again for each frame: in a silence somebody else may have taken the place.
-        self._refused = not self._places.hold(self)
+        self._refused = not self.hold_place()
         if self._refused:
             return frame
         rgb = _as_rgb(frame)
@@ -186,7 +193,7 @@ class LiveSession:
             self._newest = self._seen = None
             self._change.notify_all()
         self._worker.forget(self)
-        self._places.free(self)
+        self._places.free(self._place)
 
     # --- the worker -----------------------------------------------------------------------------
 
@@ -251,6 +258,10 @@ class LiveSession:
 
     # --- the page -------------------------------------------------------------------------------
 
+    def hold_place(self) -> bool:
+        """Take a place or keep it; False where all are taken by others."""
+        return self._places.hold(self._place)
+
     @property
     def expired(self) -> bool:
         """Whether the stream has run for as long as it may."""
@@ -272,6 +283,7 @@ class LiveSession:
             return Status(
                 frames=self._frames,
                 analysed=self._analysed,
+                unanswered=self._frames - (self._seen.sequence if self._seen else 0),
                 rate=recent / span,
                 delay=float(np.percentile(delays, 95)) if delays else 0.0,
                 seconds=self._offset + (max(last - self._first, 0.0) if self._frames else 0.0),
@@ -296,6 +308,15 @@ class LiveSession:
     def last_picture(self) -> NDArray[np.uint8] | None:
         """(H, W, 3) uint8: the last frame, as it was drawn."""
         return self._shown
+
+
+def _bounded(frame: av.VideoFrame) -> av.VideoFrame:
+    """The frame, reduced to MAX_SIDE if it is larger, with even sides, as encoders want them."""
+    scale = MAX_SIDE / max(frame.width, frame.height)
+    if scale >= 1:
+        return frame
+    width, height = (2 * max(1, round(side * scale / 2)) for side in (frame.width, frame.height))
+    return frame.reformat(width=width, height=height)
 
 
 def _as_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:

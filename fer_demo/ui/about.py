@@ -60,6 +60,8 @@ PRIVACY = """
   minutes. Each page has its own "Clear": the Photo page's deletes the pictures there and what was
   found in them, the Live page's deletes the last stream and its saved moments.
 - Downloads are made when you click.
+- Live video has an encrypted connection of its own. To make it your browser may ask a STUN server
+  for its public address, Google's where none is set, and a relay may pass the video on.
 - The app sends no usage statistics.
 """
 

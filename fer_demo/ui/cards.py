@@ -146,7 +146,7 @@ def _card(
             st.plotly_chart(
                 _figure(picture, question, analysis, face),
                 key=f"chart-{face + 1}",
-                config={"displayModeBar": False, "staticPlot": False},
+                config={"displayModeBar": False},
                 alt=describe_face(analysis, face),
                 width="stretch",
                 height=COLOUR_SIDE,

@@ -7,7 +7,8 @@ it would end the stream. What changes twice a second is in fragments, so that th
 from __future__ import annotations
 
 import logging
-import time
+import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,14 +22,15 @@ from fer_demo.live.session import Ask, LiveSession
 from fer_demo.live.turn import STUN
 from fer_demo.types import EXPRESSIONS
 from fer_demo.ui import live_shared, resources
+from fer_demo.ui.callbacks import weakly
 from fer_demo.ui.intake import add_snapshot
 from fer_demo.ui.layout import notice, told
-from fer_demo.ui.live_panel import UNREACHABLE, Outcome, panel
+from fer_demo.ui.live_panel import LOST, UNREACHABLE, Outcome, panel
 from fer_demo.ui.origin import short_name
 
 LOG = logging.getLogger("fer_demo.ui.live")  # the page is run under another name
-RETRY_SECONDS = 60.0
-"""A provider of relays that failed is not asked again for so long: each time costs seconds."""
+LOST_SECONDS = 2.0
+"""Until a person presses STOP pictures come; after a longer silence they did not end the stream."""
 PREDICTED = "the predicted one"
 
 CONSTRAINTS: dict[Any, Any] = {
@@ -78,7 +80,8 @@ def _load() -> bool:
     with told("live-load-again"):
         names = resources.models()
         name = st.session_state.get("live-model", st.query_params.get("live-model"))
-        name = name if name in names else names[0]
+        # The address holds what the menu shows.
+        name = next((one for one in names if name in (one, short_name(one))), names[0])
         with st.spinner("Loading the face detector and the expression model"):
             with ThreadPoolExecutor(1) as pool:  # the detector may have to come over the network
                 detector_to_be = pool.submit(live_shared.live_detector)
@@ -100,8 +103,9 @@ def _follow_stream() -> tuple[LiveSession | None, bool]:
     """The session that belongs to the state of the component: another one for each START."""
     state = getattr(st.session_state.get(_video()), "state", None)
     playing = state is not None and (state.playing or state.signalling)
+    played = st.session_state.get("live-playing", False)
     session: LiveSession | None = st.session_state.get("live-session")
-    if playing and not st.session_state.get("live-playing"):
+    if playing and not played:
         st.session_state.pop("live-outcome", None)
         st.session_state.pop("live-camera", None)
         earlier = st.session_state["live-earlier"] = session
@@ -114,9 +118,15 @@ def _follow_stream() -> tuple[LiveSession | None, bool]:
             before=None if earlier is None or earlier.stopped else earlier,
         )
         st.session_state["live-session"] = session
-        if not live_shared.places().hold(session):
+        if not session.hold_place():
             st.session_state["live-outcome"] = Outcome("refused", live_shared.places().sentence())
+            # Its offer is not taken up: that would cost as much time as a stream's.
+            _another_component()
+            playing = False
     if not playing and session is not None:
+        status = session.status()
+        if played and status.frames and status.silent > LOST_SECONDS:
+            st.session_state.setdefault("live-outcome", LOST)
         session.end()
         earlier = st.session_state.pop("live-earlier", None)
         if earlier is not None and not session.status().frames:
@@ -153,8 +163,10 @@ def _stream(session: LiveSession | None, playing: bool) -> bool:
                 mode=WebRtcMode.SENDRECV,
                 rtc_configuration={"iceServers": servers},
                 media_stream_constraints=CONSTRAINTS,
-                video_frame_callback=session.receive if session else _as_it_is,
-                on_video_ended=session.end if session else None,
+                # The library may hold what it was given for as long as the process lives, where no
+                # connection came about.
+                video_frame_callback=_receiving(session),
+                on_video_ended=weakly(LiveSession.end, session) if session else None,
                 async_processing=True,
                 sendback_audio=False,
                 # Where there is a reason to end the browser is told to.
@@ -175,28 +187,39 @@ def _stream(session: LiveSession | None, playing: bool) -> bool:
             raise
         LOG.error("The video component failed: %s", type(error).__name__)
         st.session_state["live-outcome"] = UNREACHABLE
-        # A new component: the old one would make the same offer again, and wait as long.
-        st.session_state["live-components"] = st.session_state.get("live-components", 0) + 1
+        _another_component()
         st.rerun()
     return context.state.playing or context.state.signalling
 
 
 def _servers() -> list[dict[str, Any]]:
     """The relays; where they cannot be had, what serves a direct connection."""
-    if time.monotonic() >= st.session_state.get("live-relays-after", 0.0):
-        try:
-            return live_shared.relays()
-        except BadSetting as error:
-            st.error(str(error), icon=":material/error:")
-            return []  # whoever named servers of their own did not ask for anybody else's
-        except ConnectionError:
-            st.session_state["live-relays-after"] = time.monotonic() + RETRY_SECONDS
-    st.info("The relay for live video could not be reached, so START may fail in some networks.")
-    return [{"urls": [STUN]}]
+    try:
+        return live_shared.relays().servers()
+    except BadSetting as error:
+        st.error(str(error), icon=":material/error:")
+        return []  # whoever named servers of their own did not ask for anybody else's
+    except ConnectionError:
+        st.info(
+            "The relay for live video could not be reached, so START may fail in some networks."
+        )
+        return [{"urls": [STUN]}]
 
 
-def _as_it_is(frame: VideoFrame) -> VideoFrame:
-    return frame
+def _another_component() -> None:
+    """Drop the component with the offer that it would make again; the camera closes with it."""
+    st.session_state["live-components"] = st.session_state.get("live-components", 0) + 1
+
+
+def _receiving(session: LiveSession | None) -> Callable[[VideoFrame], VideoFrame]:
+    """`session.receive`, for as long as the page holds the session."""
+    held = weakref.ref(session) if session else None
+
+    def receive(frame: VideoFrame) -> VideoFrame:
+        there = held() if held else None
+        return there.receive(frame) if there else frame
+
+    return receive
 
 
 @st.fragment

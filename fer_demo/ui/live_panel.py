@@ -16,12 +16,13 @@ from fer_demo.live.charts import bars, rolling, shares, shares_in_words, strips
 from fer_demo.live.recording import Timeline
 from fer_demo.live.session import MAX_MOMENTS, LiveSession, Seen, Status
 from fer_demo.ui import live_shared
+from fer_demo.ui.callbacks import weakly
 from fer_demo.ui.origin import short_name
 
 CONNECT_SECONDS = 12.0
 """After this long without a frame the connection is given up; people wait no longer than 15 s."""
 
-CHART_CONFIG = {"displayModeBar": False, "staticPlot": False}
+CHART_CONFIG = {"displayModeBar": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Outcome:
     """Why a stream ended that nobody stopped."""
 
     kind: str
-    """"refused", "expired" or "unreachable"."""
+    """"refused", "expired", "unreachable", "failed" or "lost"."""
     sentence: str
 
 
@@ -38,6 +39,18 @@ UNREACHABLE = Outcome(
     "No video arrived. Most often a firewall or the network blocks it, and a relay (TURN) "
     "would have to be set up on this server. Try another network, or take a snapshot here.",
 )
+
+
+LOST = Outcome("lost", "No more video came, so the connection may be lost. Press START to go on.")
+
+FAILED = Outcome(
+    "failed",
+    "The video came, and could not be read here: something is wrong with this server. Press START "
+    "to try again, or take a snapshot.",
+)
+
+UNANSWERED = 150
+"""So many frames without a result are a fault, no delay: ten seconds of what the page asks for."""
 
 
 def panel(session: LiveSession | None, playing: bool) -> None:
@@ -80,6 +93,8 @@ def _verdict(session: LiveSession, status: Status) -> Outcome | None:
         )
     if not status.frames and time.monotonic() - session.born > CONNECT_SECONDS:
         return UNREACHABLE
+    if status.unanswered > UNANSWERED:
+        return FAILED
     return None
 
 
@@ -135,8 +150,7 @@ def _live(session: LiveSession, status: Status) -> None:
             help=f"Keeps the picture with its boxes in memory, {MAX_MOMENTS} at most. Download it "
             "after STOP.",
             disabled=len(session.moments) >= MAX_MOMENTS,
-            on_click=_keep,
-            args=(session,),
+            on_click=weakly(LiveSession.save_moment, session),
         )
         if session.moments:
             st.caption(f"{len(session.moments)} saved", width="content")
@@ -165,10 +179,6 @@ def _say_if_full(session: LiveSession) -> None:
             f"The record is full: what came after {_clock(full)} is in no chart and no file. "
             "STOP and START begin a new one."
         )
-
-
-def _keep(session: LiveSession) -> None:
-    session.save_moment()
 
 
 def _present(seen: Seen | None) -> list[int]:

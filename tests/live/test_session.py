@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from fer_demo.bench.film import frame
 from fer_demo.live.drawing import Look
 from fer_demo.live.places import Places
-from fer_demo.live.session import MAX_MOMENTS, MOMENT_GAP, Ask, LiveSession
+from fer_demo.live.session import MAX_MOMENTS, MAX_SIDE, MOMENT_GAP, Ask, LiveSession
 from fer_demo.live.worker import Worker
 from fer_demo.types import Crops, Predictions
 from tests.live.conftest import WAIT, people, play, until, video_frame
@@ -58,6 +59,22 @@ def test_a_frame_of_another_size_gets_no_boxes_of_the_old_one(session: LiveSessi
     grey = np.full((240, 320, 3), 128, np.uint8)
     out = session.receive(video_frame(grey)).to_ndarray(format="rgb24")
     assert np.ptp(out) < 8
+
+
+@pytest.mark.parametrize(("width", "height"), [(3840, 2160), (1080, 3000), (2563, 1921)])
+def test_a_frame_that_is_too_large_is_reduced(
+    session: LiveSession, width: int, height: int
+) -> None:
+    large = av.VideoFrame(width, height, "yuv420p")
+    for expired in (False, True):
+        session.limit_seconds = 0.0 if expired else 60.0
+        out = session.receive(large)
+        assert max(out.width, out.height) == MAX_SIDE
+        assert out.width / out.height == pytest.approx(width / height, rel=0.01)
+        assert (out.width % 2, out.height % 2) == (0, 0)
+    picture = session.last_picture()
+    assert picture is not None
+    assert max(picture.shape) == MAX_SIDE
 
 
 def test_the_delay_lasts_until_the_frame_is_sent_which_is_with_the_next(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import av
 import pytest
@@ -15,14 +16,19 @@ from fer_demo.bench.film import frame
 from fer_demo.classifier import Predictor
 from fer_demo.live.drawing import Look
 from fer_demo.live.places import Places
-from fer_demo.live.turn import STUN
-from fer_demo.ui import live_shared, resources
+from fer_demo.live.turn import STUN, Relays, Server
+from fer_demo.ui import live_panel, live_shared, origin, resources
+from tests.live.conftest import until
 from tests.ui.live_component import LIVE, PHOTO, Component, press, session, status
+
+
+def video(k: int) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(frame(1, k / 15), format="rgb24")
 
 
 def send(app: AppTest, k: int = 0) -> None:
     """A frame from the camera."""
-    session(app).receive(av.VideoFrame.from_ndarray(frame(1, k / 15), format="rgb24"))
+    session(app).receive(video(k))
 
 
 def downloads(app: AppTest) -> list[str]:
@@ -90,22 +96,107 @@ def test_a_component_that_fails_is_a_connection_that_cannot_be_had(
     assert status(live).startswith("**Connecting:**")
 
 
+def test_a_start_without_a_place_is_answered_at_once_and_its_offer_dropped(
+    live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = Places(1)
+    assert places.hold("somebody else")
+    monkeypatch.setattr(live_shared, "places", lambda: places)
+    key = component.told["key"]
+    press(live, component)
+    assert status(live).startswith("**No free place.** The only live place is taken.")
+    assert photo_links(live) == 1
+    assert component.told["key"] != key, "whose offer would be answered, after seconds"
+    assert session(live).status().ended
+    places.free("somebody else")
+    press(live, component)
+    assert status(live).startswith("**Connecting:**")
+
+
+def test_a_lost_connection_is_no_stop_and_start_goes_on_from_it(
+    live: AppTest, component: Component
+) -> None:
+    press(live, component)
+    send(live)
+    session(live).save_moment()
+    before = session(live)
+    before._last -= 5  # the browser gives a connection up after some seconds
+    press(live, component, start=False)
+    assert status(live).startswith("**Ended.** No more video came")
+    press(live, component)
+    assert session(live) is not before
+    assert session(live).recording is before.recording
+    assert session(live).moments == before.moments
+
+
+def test_frames_that_all_fail_are_the_servers_fault_and_said_to_be(
+    live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    press(live, component)
+    monkeypatch.setattr(live_panel, "UNANSWERED", 3)
+    monkeypatch.setattr(session(live), "analyse", fail)
+    for k in range(3):
+        send(live, k)
+    assert status(live.run()).startswith("**Live:**")
+    send(live, 3)
+    live.run()
+    assert component.told["desired_playing_state"] is False
+    press(live, component, start=False)
+    assert status(live).startswith("**Ended.** The video came, and could not be read here")
+
+
+def test_nothing_that_the_component_was_given_keeps_a_stream_in_memory(
+    live: AppTest, component: Component
+) -> None:
+    press(live, component)
+    send(live)
+    given = component.told
+    press(live, component, start=False)
+    gone = weakref.ref(session(live))
+    live.button(key="live-clear").click().run()
+    until(lambda: (gc.collect(), gone() is None)[1])
+    frame_of_nobody = video(1)
+    assert given["video_frame_callback"](frame_of_nobody) is frame_of_nobody
+    given["on_video_ended"]()
+
+
+def test_a_link_names_a_model_as_the_menu_does(
+    app: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, classifier = [], resources.classifier
+
+    def watch(name: str) -> Predictor:
+        loaded.append(name)
+        return classifier(name)
+
+    monkeypatch.setattr(resources, "classifier", watch)
+    monkeypatch.setattr(origin, "short_name", lambda name: f"short {name}")
+    app.query_params["live-model"] = "short unsure"
+    app.run().switch_page(LIVE).run()
+    assert not app.exception
+    assert set(loaded) == {"unsure"}
+
+
 def test_a_provider_that_is_silent_is_asked_once_a_minute_and_direct_connections_stay_possible(
     live: AppTest, component: Component, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    asked, now = [], [0.0]
 
-    def silent() -> list[dict[str, Any]]:
+    def silent() -> list[Server]:
         asked.append(True)
         raise ConnectionError
 
-    monkeypatch.setattr(live_shared, "relays", silent)
+    relays = Relays(silent, lambda: now[0])
+    monkeypatch.setattr(live_shared, "relays", lambda: relays)
     for _ in range(3):
         live.run()
     assert len(asked) == 1
     assert component.told["rtc_configuration"] == {"iceServers": [{"urls": [STUN]}]}
     assert sum("relay" in info.value for info in live.info) == 1
-    live.session_state["live-relays-after"] -= 60
+    now[0] += 60
     live.run()
     assert len(asked) == 2
 
@@ -217,7 +308,9 @@ def test_settings_reach_a_running_stream_without_another_start(
     assert running.ask.smoothing == 0.85
     assert running.ask.classifier.name == "sure"
     assert running.ask.look == Look(True, "sad", 0.25, mirror=False, blur_others=True)
-    assert component.told["video_frame_callback"] == running.receive
+    before = running.status().frames
+    component.told["video_frame_callback"](video(0))
+    assert running.status().frames == before + 1
 
 
 def test_whoever_chooses_another_model_sees_that_it_is_loaded(
