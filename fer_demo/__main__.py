@@ -83,7 +83,7 @@ def _analyse(given: argparse.Namespace) -> int:
             path, number, detector, classifier, given.threshold, settings.max_faces
         )
         records.append(record)
-        said = json.dumps(record, ensure_ascii=False) if given.json else _as_text(record)
+        said = json.dumps(record, ensure_ascii=False) if given.json else as_text(record)
         print(said, flush=True)
         if given.out and analysis is not None:
             target = given.out / f"{number:03d}-{Path(record['image']).stem[:50]}.png"
@@ -174,7 +174,8 @@ def _printable(path: Path) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
 
 
-def _as_text(record: dict[str, Any]) -> str:
+def as_text(record: dict[str, Any]) -> str:
+    """A picture's record, or why there is none, as lines for a person."""
     if "error" in record:
         return str(record["error"])
     if not record["faces"]:

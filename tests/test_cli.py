@@ -10,15 +10,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from fer_demo.__main__ import main
+from fer_demo.__main__ import as_text, main
+from fer_demo.export import to_record
 from fer_demo.types import EXPRESSIONS
 from fer_demo.weights import DETECTOR_FILE, DETECTOR_REPO, DETECTOR_REVISION
+from tests.analyses import HAPPY, SAD_OR_NEUTRAL, made_analysis
 from tests.conftest import ROOT
 from tests.hub_server import HubServer
 
@@ -173,6 +176,23 @@ def test_words_are_those_of_the_page(
 ) -> None:
     assert main(["analyse", str(photos / "obama.jpg"), "--model", "resnet18"]) == 0
     assert re.search(r"^   1  happy > \d\d %", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_a_threshold_that_no_face_meets_is_told_with_what_to_do(
+    photos: Path, without_yunet: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = photos / "obama.jpg"
+    assert main(["analyse", str(picture), "--threshold", "0.99"]) == 0
+    assert capsys.readouterr().out == f"{picture}: no face found. Try a lower --threshold.\n"
+
+
+def test_an_uncertain_answer_names_two_and_what_speaks_against_it() -> None:
+    record = to_record(replace(made_analysis([HAPPY, SAD_OR_NEUTRAL]), left_out=3), "a.jpg")
+    head, sure, uncertain, rest = as_text(record).splitlines()
+    assert head == "a.jpg: 2 found by yunet"
+    assert sure == "   1  happy 97 %"
+    assert uncertain == "   2  uncertain: sad 41 % or neutral 38 % (Small face.)"
+    assert rest == "  3 more were left out."
 
 
 @pytest.mark.parametrize(

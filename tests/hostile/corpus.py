@@ -106,6 +106,7 @@ def _patched(data: bytes, at: int, new: bytes) -> bytes:
     return data[:at] + new + data[at + len(new) :]
 
 
+@cache
 def huge_claims() -> dict[str, bytes]:
     """Small files whose headers claim 65,535 px a side (HEVC and AV1: in the container)."""
     side = 65535
@@ -169,6 +170,7 @@ def metadata(size: int = 8_000_000) -> dict[str, bytes]:
 # --- what is no picture ---------------------------------------------------------------------------
 
 
+@cache
 def no_pictures() -> dict[str, bytes]:
     """By the name of what it is."""
     packed = BytesIO()
@@ -195,6 +197,7 @@ def no_pictures() -> dict[str, bytes]:
     }
 
 
+@cache
 def animations(frames: int = 300) -> dict[str, bytes]:
     """Red first, then green."""
     first = Image.new("RGB", (32, 32), (255, 0, 0))

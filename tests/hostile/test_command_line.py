@@ -65,7 +65,9 @@ def analysed(
         process = subprocess.Popen(
             [sys.executable, "-m", "fer_demo", "analyse", "--json", "--out", folder / "annotated",
              *(folder / name for name in files()), named],
-            env={**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(folder)},
+            # Each thread keeps some memory of its own.
+            env={**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(folder),
+                 "FER_THREADS": "2", "OMP_NUM_THREADS": "2"},
             cwd=ROOT, stdout=out, stderr=errors,
         )  # fmt: skip
         peak = 0.0

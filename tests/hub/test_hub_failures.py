@@ -63,8 +63,9 @@ def test_a_slow_drip_is_stopped_by_our_own_deadline(
     server.commit_folder(REPO, small)
     server.interfere = on("/store", drip)
     start = time.monotonic()
-    assert_bundled(from_hub(deadline=3), "it took longer than 3 seconds")
-    assert time.monotonic() - start < 15
+    # A busy machine needs some of it to start what downloads.
+    assert_bundled(from_hub(deadline=6), "it took longer than 6 seconds")
+    assert time.monotonic() - start < 20
     assert not list(fresh.rglob("*.incomplete"))
 
 

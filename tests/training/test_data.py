@@ -13,8 +13,6 @@ from fer_demo.types import EXPRESSIONS
 from tests.conftest import ROOT
 from tests.training.conftest import tiny_faces, write_parquet
 from training.data import (
-    MERGED_TESTS,
-    TRAINS_ON_TESTS,
     DataError,
     LabelledFaces,
     read_split,
@@ -275,11 +273,6 @@ def test_fer2013_in_three_folders_is_the_official_split(
         write_pictures(tmp_path / name, ["happy"], count)
     test = read_split(tmp_path, "public_test")
     assert (len(test), test.caution, test.for_selection) == (2, "", True)
-
-
-def test_the_copies_in_circulation_are_known_by_their_sizes() -> None:
-    assert MERGED_TESTS == (28_709, 3_589 + 3_589)
-    assert TRAINS_ON_TESTS == (28_821, 7_066)
 
 
 def test_the_copy_with_merged_tests_is_flagged(

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from fer_demo import faces as detection
-from fer_demo.errors import ModelUnavailable
 from fer_demo.faces import YuNet
 from tests.training.conftest import tiny_faces, write_parquet
 from training import evaluate, export
@@ -24,16 +23,6 @@ def weights(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("one", "two"):
         export.export(tiny_run, folder / name)
     return folder
-
-
-@pytest.fixture
-def no_yunet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The detector's file can be had from nowhere."""
-
-    def refuse(*_: object) -> Path:
-        raise ModelUnavailable("the Hub could not be reached.")
-
-    monkeypatch.setattr(detection, "detector_file", refuse)
 
 
 def run(weights: Path, data: Path, out: Path, *options: str) -> dict:
@@ -131,7 +120,7 @@ def test_a_protocol_that_labels_no_picture_is_left_out(weights: Path, tmp_path: 
 
 
 def test_pose_needs_the_better_detector(
-    weights: Path, tiny_data: Path, no_yunet: None, capsys: pytest.CaptureFixture[str]
+    weights: Path, tiny_data: Path, without_yunet: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--weights", str(weights / "one"), "--data", str(tiny_data), "--by-pose"]
     assert evaluate.main(arguments) == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -116,7 +117,10 @@ def test_ctrl_c_saves_too(
 
     threading.Thread(target=interrupt, daemon=True).start()
     assert run_training(recipe_file, tiny_data, tmp_path / "run", "--epochs", "500") == 1
-    assert "Give the same command with --resume" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "Give the same command with --resume" in told
+    (step,) = map(int, re.findall(r"Stopped at step (\d+) of", told))
+    assert checkpoint(tmp_path / "run")["step"] == step
 
 
 def test_a_finished_run_can_be_made_longer(

@@ -22,7 +22,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
 from fer_demo import faces, weights
-from fer_demo.errors import ModelUnavailable
 from fer_demo.examples import EXAMPLES
 from fer_demo.ui import live_shared, resources
 from tests.conftest import ROOT, require
@@ -85,13 +84,8 @@ def models(two_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def simple_detector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def simple_detector(without_yunet: None) -> Iterator[None]:
     """The Hub cannot be reached, and nothing is cached."""
-
-    def refuse(*_: object) -> Path:
-        raise ModelUnavailable("the Hub could not be reached.")
-
-    monkeypatch.setattr(faces, "detector_file", refuse)
     resources.detector.clear()
     yield
     resources.detector.clear()

@@ -30,5 +30,9 @@ def alts(app: AppTest) -> list[str]:
     return [picture.alt for image in app.get("image") for picture in image.proto.imgs]
 
 
+def captions(app: AppTest) -> str:
+    return "\n".join(caption.value for caption in app.caption)
+
+
 def pictures(app: AppTest) -> gallery_module.Gallery:
     return app.session_state["gallery"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
+from tests.ui.photo_page import alts
+
 
 def test_an_uncertain_face_says_which_confidence_an_answer_needs_here(app: AppTest) -> None:
     app.run().button(key="example-one").click().run()
@@ -16,6 +18,5 @@ def test_a_heat_map_is_named_by_what_made_it(app: AppTest) -> None:
     app.run().button(key="example-one").click().run()
     for method, name in (("influence", "Influence"), ("evidence", "Evidence")):
         app.radio(key="map-method").set_value(method).run()
-        alts = [picture.alt for image in app.get("image") for picture in image.proto.imgs]
-        assert len([alt for alt in alts if alt.startswith(f"Face 1 with the {name} map for")]) == 1
+        assert len([alt for alt in alts(app) if alt.startswith(f"Face 1 with the {name} map")]) == 1
     assert app.button_group(key="face1").label == "Heat map for"

@@ -18,6 +18,7 @@ from fer_demo.ui.origin import title
 from tests.analyses import HAPPY, SAD_OR_NEUTRAL, made_analysis
 from tests.factories import write_weights_folder
 from tests.measurements import write_measurements
+from tests.ui.photo_page import alts
 
 SAD = SAD_OR_NEUTRAL
 
@@ -27,10 +28,6 @@ def compared(app: AppTest) -> AppTest:
     """Several faces, compared."""
     app.query_params.update({"example": "several", "compare": "true"})
     return app.run()
-
-
-def alts(app: AppTest) -> list[str]:
-    return [picture.alt for image in app.get("image") for picture in image.proto.imgs]
 
 
 def choose(app: AppTest, label: str, value: object) -> AppTest:

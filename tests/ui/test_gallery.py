@@ -6,6 +6,7 @@ import gc
 import weakref
 
 import numpy as np
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from fer_demo.examples import EXAMPLES
 from fer_demo.images import display_name
@@ -197,6 +198,24 @@ def test_the_faces_of_a_picture_are_kept_once_for_all_models(one):
     assert len(sure) == 1
     assert doubtful.crops is sure.crops
     assert not len(other)
+
+
+def test_the_servers_own_copies_of_what_was_read_are_freed(app, monkeypatch):
+    freed = []
+    remove = MemoryUploadedFileManager.remove_file
+
+    def watch(manager: MemoryUploadedFileManager, session_id: str, file_id: str) -> None:
+        freed.append(file_id)
+        remove(manager, session_id, file_id)
+
+    monkeypatch.setattr(MemoryUploadedFileManager, "remove_file", watch)
+    upload(app.run(), ("a.png", example_png("one")), ("bad.png", b"no picture"))
+    assert len(freed) == 2
+    assert set(freed) == pictures(app).seen_uploads
+    click(app, "camera-button")
+    app.camera_input[0].set_value(("snap.jpg", example_png("several"), "image/jpeg")).run()
+    assert len(pictures(app).pictures) == 2
+    assert len(set(freed)) == 3
 
 
 def test_what_is_removed_or_cleared_is_held_by_nothing(app):

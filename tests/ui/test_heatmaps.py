@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from fer_demo import measured, weights
@@ -17,6 +20,7 @@ from tests.conftest import ROOT
 from tests.factories import write_weights_folder
 from tests.measurements import write_measurements
 from tests.ui.conftest import TIMEOUT
+from tests.ui.photo_page import alts, captions
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +69,8 @@ def maps(app: AppTest) -> dict[tuple[str, str, bytes, int], object]:
 
 
 def alt(app: AppTest) -> str:
-    alts = [picture.alt for image in app.get("image") for picture in image.proto.imgs]
-    (found,) = [words for words in alts if words.startswith("Face 1 with")]
+    (found,) = [words for words in alts(app) if words.startswith("Face 1 with")]
     return found
-
-
-def captions(app: AppTest) -> str:
-    return "\n".join(caption.value for caption in app.caption)
 
 
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -182,21 +181,28 @@ def test_beside_a_prediction_stands_how_often_such_answers_were_right(one):
     assert '" at this confidence: right on 80 in 100 test pictures.' in said
 
 
-def test_moving_the_certainty_shows_both_figures_and_changes_the_answers(one):
+def test_moving_the_certainty_shows_both_figures_and_changes_the_answers_and_files(
+    one, monkeypatch
+):
+    made = {}
+    monkeypatch.setattr(
+        st, "download_button", lambda label, make, *_, **__: made.update({label: make})
+    )
     (slider,) = one.select_slider
     heading = next(m.value for m in one.markdown if m.value.startswith("##### "))
     assert "Uncertain" not in heading
-    slider.set_value(0.9).run()
-    assert any("Answers for **" in m.value and "is right in **" in m.value for m in one.markdown)
-    after = next(m.value for m in one.markdown if m.value.startswith("##### "))
-    assert after.startswith("##### Uncertain: ")
-    slider.set_value(0.0).run()
-    assert next(m.value for m in one.markdown if m.value.startswith("##### ")) == heading
+    for limit, uncertain in ((0.9, "true"), (0.0, "false")):
+        slider.set_value(limit).run()
+        both = [m.value for m in one.markdown if "Answers for **" in m.value]
+        assert "is right in **" in both[0]
+        said = next(m.value for m in one.markdown if m.value.startswith("##### "))
+        assert said == heading if limit == 0 else said.startswith("##### Uncertain: ")
+        (row,) = csv.DictReader(io.StringIO(made["CSV"]().decode("utf-8-sig")))
+        assert (row["uncertain"], float(row["uncertain_below"])) == (uncertain, limit)
 
 
 def test_without_measurements_nothing_is_claimed(app):
     app.run().button(key="example-one").click().run()
     assert not app.exception
-    assert "times in" not in captions(app)
     assert "test pictures" not in captions(app)
     assert not app.select_slider

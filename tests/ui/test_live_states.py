@@ -79,6 +79,17 @@ def test_who_left_in_mid_stream_and_comes_back_late_reads_no_reason(
     assert session(press(live, component)) is not before
 
 
+def test_nobody_waits_longer_than_15_seconds_for_a_connection_that_cannot_be_had(
+    live: AppTest, component: Component
+) -> None:
+    press(live, component)
+    session(live).born -= 10
+    assert status(live.run()).startswith("**Connecting:**")
+    session(live).born -= 4.5
+    assert status(live.run()).startswith("**Cannot connect.** No video arrived.")
+    assert component.told["desired_playing_state"] is False
+
+
 def test_a_component_that_fails_is_a_connection_that_cannot_be_had(
     live: AppTest, component: Component
 ) -> None:

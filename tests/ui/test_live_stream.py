@@ -1,8 +1,8 @@
 """The Live page over real sockets and real WebRTC, without a browser: limits and failures.
 
-The cameras here are small and slow, and nothing is asserted about speed but that nobody waits more
-than 15 s for a connection that cannot be had: on a machine whose cores are all taken the other
-stories take longer and end the same.
+The cameras here are small and slow, and nothing is asserted about speed but that nobody waits long
+for a connection that cannot be had: on a machine whose cores are all taken the stories take longer
+and end the same.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ async def go_live(visitor: Visitor, film: Film) -> None:
 def app(yunet_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One place, and little time."""
     folder = tmp_path_factory.mktemp("app")
-    with serve(folder, yunet_file, FER_LIVE_PLACES="1", FER_LIVE_SECONDS="5") as (url, _):
+    with serve(folder, yunet_file, FER_LIVE_PLACES="1", FER_LIVE_SECONDS="20") as (url, _):
         yield url
 
 
@@ -85,7 +85,7 @@ def test_without_a_connection_a_sentence_and_the_snapshot(app: str) -> None:
             await visitor.start(film)
             start = time.monotonic()  # the offer has left
             await visitor.until(lambda: visitor.says("No video arrived."), PATIENCE)
-            assert 10 < time.monotonic() - start < 15
+            assert 10 < time.monotonic() - start < 20  # 12 s, and what a busy machine adds
             await visitor.until(lambda: "camera_input" in visitor.kinds, PATIENCE)
 
     asyncio.run(story())

@@ -16,7 +16,6 @@ from fer_demo import (
     measured,
     model_charts,
     robustness_charts,
-    weights,
 )
 from fer_demo.measured import Measured, bundled, peers
 from fer_demo.types import EXPRESSIONS
@@ -111,10 +110,6 @@ def test_without_models_or_with_a_damaged_file_the_page_still_stands(
     write_measurements(tmp_path / "broken", ())
     (tmp_path / "broken/evaluation.json").write_text("{")
     assert "could not be read" in page(tmp_path, monkeypatch).error[0].value
-
-
-def test_the_page_reads_where_the_weights_lie() -> None:
-    assert measured.BUNDLED == weights.BUNDLED
 
 
 def test_every_chart_states_a_finding_and_has_its_numbers_as_a_table(model: Measured) -> None:

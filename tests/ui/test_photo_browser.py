@@ -172,14 +172,28 @@ def test_nothing_is_drawn_over_the_picture_in_fullscreen(page: Page, app_url: st
     )
 
 
+def tab_to(page: Page, wanted: Locator, most: int = 60) -> None:
+    """Press Tab until something has the focus."""
+    expect(wanted).to_be_visible()
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("it => it.contains(document.activeElement)"):
+            return
+    raise AssertionError(f"{wanted} has no focus after {most} steps")
+
+
 def test_everything_is_reached_by_keyboard(page: Page, app_url: str):
     open_app(page, app_url)
-    example = page.get_by_role("button", name="One face")
-    expect(example).to_be_visible()
-    example.focus()
+    tab_to(page, page.get_by_test_id("stFileUploader"))
+    tab_to(page, page.get_by_role("button", name="One face"))
     page.keyboard.press("Enter")
     expect(card(page, 1)).to_be_visible()
-    page.locator(".st-key-opacity input").focus()
+    tab_to(page, card(page, 1).get_by_role("radiogroup"))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(page).to_have_url(re.compile("face1="))
+    tab_to(page, page.locator(".st-key-downloads").get_by_role("button", name="CSV"))
+    tab_to(page, page.locator(".st-key-opacity").get_by_role("slider"))
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile("opacity=65"))
 

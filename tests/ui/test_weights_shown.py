@@ -5,13 +5,12 @@ from __future__ import annotations
 import streamlit as st
 from streamlit import config
 from streamlit.runtime.secrets import Secrets
-from streamlit.testing.v1 import AppTest
 
 from fer_demo import weights
 from fer_demo.ui import resources
 from tests.factories import write_weights_folder
 from tests.hub_server import restart
-from tests.ui.photo_page import click, headings, texts
+from tests.ui.photo_page import captions, click, headings, texts
 
 
 def test_no_weights_is_one_sentence(app, monkeypatch, tmp_path):
@@ -19,10 +18,6 @@ def test_no_weights_is_one_sentence(app, monkeypatch, tmp_path):
     click(app.run(), "example-one")
     assert not app.exception
     assert len(app.error) == 1
-
-
-def captions(app: AppTest) -> list[str]:
-    return [caption.value for caption in app.caption]
 
 
 def test_the_page_says_which_weights_answered(one):
