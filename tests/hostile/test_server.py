@@ -23,8 +23,8 @@ from tests.conftest import require
 from tests.hostile.corpus import NAMES, encode, face
 from tests.hostile.test_faces import crowd
 from tests.load import isolation
-from tests.load.server import Memory, can_lock, serve
 from tests.load.session import Session, multipart
+from tests.server import Memory, can_lock, serve
 
 Server = tuple[str, "subprocess.Popen[bytes]", Path]
 

@@ -24,7 +24,7 @@ import psutil
 from tests.conftest import SHARED, YUNET
 from tests.load import live, photo
 from tests.load.bars import Bar
-from tests.load.server import serve
+from tests.server import serve
 
 CORES = 2
 """That the server gets, as on the free hardware; its visitors have all."""
@@ -82,7 +82,7 @@ def measure(name: str, sizes: tuple[float, ...]) -> list[Bar]:
     """One part on a server of its own; what breaks it is a bar that is not reached."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
-        with serve(Path(folder), SHARED / YUNET, FER_ICE_SERVERS="[]", FER_THREADS=str(CORES)) as (
+        with serve(Path(folder), SHARED / YUNET, FER_THREADS=str(CORES)) as (
             url,
             process,
         ):

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -26,7 +20,7 @@ from fer_demo.examples import EXAMPLES
 from fer_demo.ui import live_shared, resources
 from tests.conftest import ROOT, require
 from tests.factories import write_weights_folder
-from tests.ui.live_app import serve
+from tests.server import serve
 from tests.ui.live_component import LIVE, Component, session
 
 TIMEOUT = 90
@@ -112,40 +106,11 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     require(
         any((ROOT / "fer_demo" / "weights").glob("*/config.json")), "no weights are bundled yet"
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    environment = {
-        **os.environ,
-        "HF_HOME": str(tmp_path_factory.mktemp("hub")),
-        "HF_ENDPOINT": "http://127.0.0.1:9",
-        "FER_HUB_REPOS": "",
-    }
-    command = [
-        *(sys.executable, "-m", "streamlit", "run", "app.py"),
-        *("--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"),
-    ]
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(TIMEOUT * 5):
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        else:
-            pytest.fail(f"The server did not start: {log.read_text()}")
+    folder = tmp_path_factory.mktemp("server")
+    with serve(folder, None) as (url, _):
         yield url
-    finally:
-        server.kill()  # it holds nothing that is worth a goodbye
-        server.wait()
-        shutil.rmtree(environment["HF_HOME"], ignore_errors=True)
-    assert "Traceback" not in log.read_text(), log.read_text()
+    log = (folder / "server.log").read_text()
+    assert "Traceback" not in log, log
 
 
 class LiveServer(NamedTuple):

@@ -20,8 +20,8 @@ from streamlit.testing.v1 import AppTest
 
 from fer_demo.ui import housekeeping, resources
 from fer_demo.ui.housekeeping import settle
-from tests.load.server import serve
 from tests.load.session import Session
+from tests.server import serve
 from tests.ui.conftest import TIMEOUT
 
 

@@ -14,9 +14,9 @@ from playwright.sync_api import Page, expect
 from fer_demo.weights import DETECTOR_FILE, DETECTOR_REPO, DETECTOR_REVISION
 from tests.factories import write_weights_folder
 from tests.hub_server import TOKEN, HubServer, use
+from tests.server import serve
 from tests.training.conftest import tiny_faces
 from tests.ui.conftest import example_png
-from tests.ui.live_app import serve
 from tests.ui.test_photo_browser import NARROW, open_app, sideways
 from training import publish
 from training.evaluate import measure

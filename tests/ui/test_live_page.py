@@ -20,8 +20,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.ui.camera import browser_with_camera
 from tests.ui.conftest import LiveServer
-from tests.ui.live_app import browser_with_camera
 
 PATIENCE = 180.0
 """Seconds; a browser that encodes video shares the processor with the server here."""

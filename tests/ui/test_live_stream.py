@@ -18,8 +18,8 @@ import pytest
 
 from benchmarks.visitor import Film, Visitor
 from tests.load.live import closest
+from tests.server import serve
 from tests.ui.conftest import LiveServer
-from tests.ui.live_app import serve
 
 PATIENCE = 180.0
 """Seconds until a test gives up; nobody waits for them where the machine is quiet."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fer_demo.weights import DETECTOR_FILE, DETECTOR_REPO, DETECTOR_REVISION
 from tests.conftest import ROOT
-from tests.ui.live_app import hub_cache
 
 CANNOT_LOCK = 97
 
@@ -39,10 +39,19 @@ def can_lock() -> bool:
     return tried.returncode == 0
 
 
+def hub_cache(folder: Path, yunet: Path) -> Path:
+    """A Hub cache in which the detector has been fetched already."""
+    repo = folder / "hub" / f"models--{DETECTOR_REPO.replace('/', '--')}"
+    target = repo / "snapshots" / DETECTOR_REVISION / DETECTOR_FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(yunet, target)
+    return folder
+
+
 @contextmanager
 def serve(
     folder: Path,
-    yunet: Path,
+    yunet: Path | None,
     *,
     locked: bool = False,
     start: tuple[str, ...] = ("-m", "streamlit", "run", str(ROOT / "app.py")),
@@ -52,6 +61,8 @@ def serve(
 
     Args:
         folder: for the Hub's cache and `server.log`.
+        yunet: the detector's file, for the cache; None for a cache that is empty and a Hub that
+            cannot be reached.
         locked: nothing is writable to the process: no temporary folder, no home, no root.
         start: what Python is given before the server's options.
     """
@@ -64,22 +75,25 @@ def serve(
     ]
     if locked:
         command = ["unshare", "-rm", "sh", "-c", _LOCK, str(folder), *command]
-    home = {"HF_HOME": str(hub_cache(folder, yunet)), "HF_HUB_OFFLINE": "1"}
+    home = {"HF_HOME": str(folder), "HF_ENDPOINT": "http://127.0.0.1:9", "FER_ICE_SERVERS": "[]"}
+    if yunet is not None:
+        hub_cache(folder, yunet)
+        home["HF_HUB_OFFLINE"] = "1"
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **home, **environment}
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            _wait(url, process)
+            _wait(url, process, folder / "server.log")
             yield url, process
         finally:
-            process.kill()
+            process.kill()  # it holds nothing that is worth a goodbye
             process.wait()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
@@ -88,7 +102,7 @@ def _wait(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> No
             return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError(f"The server did not start (status {process.poll()}).")
+    raise RuntimeError(f"The server did not start (status {process.poll()}): {log.read_text()}")
 
 
 class Memory:
