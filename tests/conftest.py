@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fer_demo.errors import ModelUnavailable
+from fer_demo.measured import Measured, bundled
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,6 +58,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _group(item: pytest.Item) -> str:
     shared = (group for group, names in TOGETHER.items() if item.path.stem in names)
     return next(shared, item.nodeid.partition("::")[0])
+
+
+WAIT = 60.0
+"""Seconds until a test gives up; a busy machine is slow, not wrong."""
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for something to hold."""
+    start = time.monotonic()
+    while not holds():
+        assert time.monotonic() - start < WAIT, "it never happened"
+        time.sleep(0.005)
 
 
 def require(condition: object, reason: str) -> None:
@@ -110,3 +125,18 @@ def chromium() -> str:
     require(path, "Chromium is not installed")
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="session")
+def measurements(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of one model with everything that is measured of it."""
+    from tests.measurements import write_measurements  # which knows all of training
+
+    folder = tmp_path_factory.mktemp("measured")
+    write_measurements(folder / "resnet18")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(measurements: Path) -> Measured:
+    return bundled(measurements)[0]

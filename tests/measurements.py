@@ -56,6 +56,22 @@ def write_measurements(
         (folder / "bench.json").write_text(json.dumps(bench))
 
 
+def write_measurements_of_two(folder: Path) -> None:
+    """Models a and b, and the two as one."""
+    for name in ("a", "b"):
+        write_measurements(folder / name)
+    single = json.loads((folder / "a/evaluation.json").read_text())
+    calibration = json.loads((folder / "a/config.json").read_text())["fer_demo"]
+    joint = {
+        "members": {"a": SHA256, "b": SHA256}, "temperature": calibration["temperature"],
+        "uncertain_below": 0.5, "calibration": calibration["calibration"],
+    }  # fmt: skip
+    (folder / "ensemble.json").write_text(json.dumps(joint))
+    single["weights"] = {"a": SHA256, "b": SHA256}
+    single["results"] = {"ensemble": single["results"]["a"]}
+    (folder / "evaluation.json").write_text(json.dumps(single))
+
+
 # What follows takes seconds, and is the same for every folder.
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from fer_demo.errors import Busy
 from fer_demo.slots import SENTENCE, Slots
+from tests.conftest import until
 
 
 def hold(slots: Slots, release: threading.Event) -> None:
@@ -20,8 +21,7 @@ def hold(slots: Slots, release: threading.Event) -> None:
 def fill(pool: ThreadPoolExecutor, slots: Slots, count: int, release: threading.Event) -> None:
     for _ in range(count):
         pool.submit(hold, slots, release)
-    while slots.taken < count:
-        time.sleep(0.001)
+    until(lambda: slots.taken >= count)
 
 
 def test_no_more_run_at_a_time_than_there_are_places() -> None:
@@ -128,8 +128,7 @@ def test_a_visit_that_finds_the_queue_full_is_told_and_may_ask_again() -> None:
         with pytest.raises(Busy), slots.take():
             pass
         release.set()
-        while slots.taken:
-            time.sleep(0.001)
+        until(lambda: not slots.taken)
         with slots.take():
             assert slots.taken == 1
     assert slots.taken == 0

@@ -272,7 +272,7 @@ def read_data(data: Path, seen_in: Path | None) -> tuple[LabelledFaces, Labelled
         DataError: they are not there, or it is PrivateTest.
     """
     if split_name(data, "public_test") == "private_test":
-        raise DataError(f"{data} is PrivateTest: nothing is calibrated or chosen on it.")
+        raise DataError(f"{data} is PrivateTest: it is held out.")
     beside = data.parent if data.suffix == ".parquet" else data
     faces, train = read_split(data, "public_test"), read_split(seen_in or beside, "train")
     tell_cautions(faces, train)

@@ -20,9 +20,7 @@ from fer_demo.live.places import Places
 from fer_demo.live.session import Ask, LiveSession
 from fer_demo.live.worker import Worker
 from fer_demo.types import FERPLUS7_HEAD, Analysis, ModelCard
-
-WAIT = 60.0
-"""Seconds until a test gives up; a busy machine is slow, not wrong."""
+from tests.conftest import WAIT
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +61,6 @@ def play(
         assert time.monotonic() - start < WAIT, "the stream got nowhere"
         time.sleep(1 / rate)
     raise AssertionError
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Wait for something to hold."""
-    start = time.monotonic()
-    while not holds():
-        assert time.monotonic() - start < WAIT, "it never happened"
-        time.sleep(0.005)
 
 
 def people(session: LiveSession) -> list[int]:

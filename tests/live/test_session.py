@@ -14,7 +14,8 @@ from fer_demo.live.places import Places
 from fer_demo.live.session import MAX_MOMENTS, MAX_SIDE, MOMENT_GAP, Ask, LiveSession
 from fer_demo.live.worker import Worker
 from fer_demo.types import Crops, Predictions
-from tests.live.conftest import WAIT, people, play, until, video_frame
+from tests.conftest import WAIT, until
+from tests.live.conftest import people, play, video_frame
 
 
 @pytest.mark.parametrize("faces", [1, 4])

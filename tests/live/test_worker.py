@@ -11,7 +11,8 @@ from fer_demo.bench.film import frame
 from fer_demo.live.places import Places
 from fer_demo.live.session import Ask, LiveSession
 from fer_demo.live.worker import Worker
-from tests.live.conftest import WAIT, people, play, until, video_frame
+from tests.conftest import WAIT, until
+from tests.live.conftest import people, play, video_frame
 
 
 def test_a_callback_never_waits_for_a_slow_network(ask: Ask) -> None:

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from training import train
+from training import export, train
 from training.data import LabelledFaces
+from training.predict import predict_logits
 from training.votes import FERPLUS_TO_EXPRESSIONS
 
 
@@ -128,3 +129,13 @@ def assert_same_weights(a: Path, b: Path) -> None:
         assert one[part].keys() == other[part].keys()
         for name, tensor in one[part].items():
             assert torch.equal(tensor, other[part][name]), f"{part}.{name}"
+
+
+@pytest.fixture
+def weights(tiny_run: Path, tmp_path: Path) -> Path:
+    assert export.main(["--run", str(tiny_run), "--to", str(tmp_path / "tiny")]) == 0
+    return tmp_path / "tiny"
+
+
+def logits_of(network: torch.nn.Module) -> torch.Tensor:
+    return predict_logits(network, torch.from_numpy(tiny_faces(20).grey), 32)

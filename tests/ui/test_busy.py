@@ -18,7 +18,7 @@ from fer_demo.slots import SENTENCE, Slots
 from fer_demo.ui import compare, heatmaps, resources
 from fer_demo.ui import gallery as gallery_module
 from fer_demo.ui.gallery import Gallery
-from tests.conftest import ROOT
+from tests.conftest import ROOT, until
 from tests.ui.conftest import TIMEOUT, example_png, wall_png
 from tests.ui.photo_page import click, headings, texts, upload
 
@@ -52,8 +52,7 @@ def taken(only_place: Slots) -> Iterator[threading.Event]:
 def free(taken: threading.Event, place: Slots) -> None:
     """The one who holds the place leaves it."""
     taken.set()
-    while place.taken:
-        time.sleep(0.001)
+    until(lambda: not place.taken)
 
 
 def test_a_busy_server_says_so_and_answers_later(

@@ -18,7 +18,7 @@ from fer_demo.live.drawing import Look
 from fer_demo.live.places import Places
 from fer_demo.live.turn import STUN, Relays, Server
 from fer_demo.ui import live_panel, live_shared, origin, resources
-from tests.live.conftest import until
+from tests.conftest import until
 from tests.ui.live_component import LIVE, PHOTO, Component, press, session, status
 
 
