@@ -11,9 +11,16 @@ import pytest
 from fer_demo.bench.film import frame
 from fer_demo.live.drawing import Look
 from fer_demo.live.places import Places
-from fer_demo.live.session import MAX_MOMENTS, MAX_SIDE, MOMENT_GAP, Ask, LiveSession
+from fer_demo.live.session import (
+    MAX_LIVE_FACES,
+    MAX_MOMENTS,
+    MAX_SIDE,
+    MOMENT_GAP,
+    Ask,
+    LiveSession,
+)
 from fer_demo.live.worker import Worker
-from fer_demo.types import Crops, Predictions
+from fer_demo.types import Crops, Faces, Photo, Predictions
 from tests.conftest import WAIT, until
 from tests.live.conftest import people, play, video_frame
 
@@ -76,6 +83,26 @@ def test_a_frame_that_is_too_large_is_reduced(
     picture = session.last_picture()
     assert picture is not None
     assert max(picture.shape) == MAX_SIDE
+
+
+def test_of_a_crowd_the_largest_faces_are_read(session: LiveSession, ask: Ask) -> None:
+    class Crowd:
+        """Fifteen faces, the last of them the largest."""
+
+        name, notice = "crowd", None
+
+        def detect(self, *_: object) -> Faces:
+            x = 40.0 * np.arange(15)
+            side = 20.0 + np.arange(15)
+            xyxy = np.stack([x, np.full(15, 100.0), x + side, 100 + side], 1)
+            return Faces(xyxy.astype(np.float32), np.full(15, 0.9, np.float32))
+
+    session.ask = replace(ask, detector=Crowd())
+    for now in (0.0, 0.1, 0.2):  # whom the tracker has seen more than once is a person
+        analysis = session.analyse(Photo(frame(1, 0)), now)
+    assert (len(analysis), analysis.left_out) == (MAX_LIVE_FACES, 15 - MAX_LIVE_FACES)
+    widths = analysis.faces.xyxy[:, 2] - analysis.faces.xyxy[:, 0]
+    assert widths.min() > 20 + 15 - MAX_LIVE_FACES - 1
 
 
 def test_the_delay_lasts_until_the_frame_is_sent_which_is_with_the_next(

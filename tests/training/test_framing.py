@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -48,6 +49,24 @@ def test_the_fit_finds_the_terms_that_frame_faces_exactly() -> None:
     alone = framing.box_alone(boxes[fitted])
     moved = framing.corner_displacement(boxes[held_out], landmarks[held_out], *alone)
     assert np.median(moved) > 0.01
+
+
+def test_a_fit_is_printed_beside_the_terms_in_use_and_the_box_alone(
+    fer2013: Path,
+    yunet_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    some = read_split(fer2013, "public_test")[:200]  # quicker to read than what it is fitted on
+    monkeypatch.setattr(framing, "read_split", lambda *_: some)
+    given = ["--data", fer2013, "--detector", yunet_file, "--images", "150"]
+    assert framing.main([str(one) for one in given]) == 0
+    told = capsys.readouterr().out
+    terms = re.findall(r"^(?:x|y|side) +(\[.*\])$", told, re.MULTILINE)
+    assert [len(json.loads(row)) for row in terms] == [5, 7, 7]
+    moved = dict(re.findall(r"^(.*?) +held out: n \d+, .* median ([\d.]+) px", told, re.MULTILINE))
+    assert list(moved) == ["these terms", "those in use", "box alone"]
+    assert max(map(float, moved.values())) < 3
 
 
 def test_the_cost_of_detection_is_printed_of_the_faces_that_are_found(
