@@ -227,12 +227,13 @@ def test_what_is_removed_or_cleared_is_held_by_nothing(app):
     click(app, "show-1")
     click(app, "mark")
     held = [weakref.ref(picture) for picture in pictures(app).pictures]
+    pixels = [weakref.ref(picture.photo.rgb) for picture in pictures(app).pictures]
     click(app, "remove-shown")
     gc.collect()
     assert [ref() is None for ref in held] == [False, True, False, False]
     click(app, "clear")
     gc.collect()
-    assert [ref() is None for ref in held] == [True] * 4
+    assert [ref() is None for ref in (*held, *pixels)] == [True] * 8
 
 
 def test_uploads_are_not_kept_twice(app):
