@@ -31,6 +31,12 @@ RESULTS = ROOT / "training/results"
 
 TRAINING_README = (ROOT / "training/README.md").read_text()
 
+PASSAGES = [
+    *(line for line in TRAINING_README.splitlines() if line.startswith("|")),
+    *(" ".join(part.split()) for part in re.split(r"\n\n|\n- ", TRAINING_README)),
+]
+"""Rows of tables, paragraphs, items of lists: what is told of one thing stands in one of them."""
+
 FLIPPED = 2
 """Images that may be called otherwise than on the machine that measured. Processors round the
 logits differently in the sixth digit, GPUs in the third; an image whose two best are as near to
@@ -120,20 +126,34 @@ def percent(report: dict[str, Any]) -> str:
     return f"{100 * report['accuracy']:.2f} ± {100 * report['standard_error']:.2f}"
 
 
+def test_the_readmes_give_the_figures_of_small_and_turned_faces() -> None:
+    results = json.loads((BUNDLED / "evaluation.json").read_text())["results"]
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    small = {name: results[name]["ferplus7"]["small_faces"] for name in ROWS}
+    for width, found in small[ENSEMBLE].items():
+        shares = [f"{100 * small[name][width]['accuracy']:.1f}" for name in ROWS]
+        cells = " | ".join([width, *shares])
+        assert f"| {cells} |" in TRAINING_README or f"| as they are, {cells} |" in TRAINING_README
+        if width != "36 to 48 px":
+            assert re.search(rf"{width}[a-z ]* {100 * found['accuracy']:.1f} %", readme) or (
+                f"{100 * found['accuracy']:.1f} % of FER2013's own crops of {width}" in readme
+            )
+    pose = results[ENSEMBLE]["ferplus7"]["pose"]
+    told = next(part for part in PASSAGES if "By pose (" in part)
+    for bins in (pose["yaw"], pose["size"]):
+        first, *others, last = (f"{100 * found['accuracy']:.1f}" for found in bins.values())
+        n = f"{next(iter(bins.values()))['n']:,}"
+        assert f"{first} % of the {n} " in told
+        assert f"{', '.join(others)} and {last} %" in told
+
+
 SWEEPS = [path for path in sorted(RESULTS.glob("*.json")) if "rows" in json.loads(path.read_text())]
-
-
-PASSAGES = [
-    *(line for line in TRAINING_README.splitlines() if line.startswith("|")),
-    *(" ".join(part.split()) for part in re.split(r"\n\n|\n- ", TRAINING_README)),
-]
-"""Rows of tables, paragraphs, items of lists: what is told of one thing stands in one of them."""
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_the_training_readme_gives_the_figures_of_a_sweep(path: Path) -> None:
     for row in json.loads(path.read_text())["rows"]:
-        told = [str(value).lstrip("0") for value in row["settings"].values()]
+        told = [f"{value:g}".lstrip("0") for value in row["settings"].values()]
         for head in ("fer2013", "ferplus8"):
             if head not in row:
                 continue
