@@ -153,7 +153,7 @@ SWEEPS = [path for path in sorted(RESULTS.glob("*.json")) if "rows" in json.load
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_the_training_readme_gives_the_figures_of_a_sweep(path: Path) -> None:
     for row in json.loads(path.read_text())["rows"]:
-        told = [f"{value:g}".lstrip("0") for value in row["settings"].values()]
+        told = [str(value).removesuffix(".0").lstrip("0") for value in row["settings"].values()]
         for head in ("fer2013", "ferplus8"):
             if head not in row:
                 continue
