@@ -75,8 +75,10 @@ def serve(
     ]
     if locked:
         command = ["unshare", "-rm", "sh", "-c", _LOCK, str(folder), *command]
-    home = {"HF_HOME": str(folder), "HF_ENDPOINT": "http://127.0.0.1:9", "FER_ICE_SERVERS": "[]"}
-    if yunet is not None:
+    home = {"HF_HOME": str(folder), "FER_ICE_SERVERS": "[]"}
+    if yunet is None:
+        home["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    else:
         hub_cache(folder, yunet)
         home["HF_HUB_OFFLINE"] = "1"
     with (folder / "server.log").open("wb") as log:
