@@ -38,7 +38,7 @@ def threshold(value: float) -> Callable[[dict[str, Any]], None]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two small models whose maps have 3 x 3 and 6 x 6 places."""
     path = tmp_path_factory.mktemp("weights")
-    write_weights_folder(path / "coarse", "test_resnet", 48, config=threshold(0.6))
+    write_weights_folder(path / "rough", "test_resnet", 48, config=threshold(0.6))
     write_weights_folder(path / "fine", "test_resnet", 96, seed=1, config=threshold(0.7))
     return path
 
@@ -56,7 +56,7 @@ def bundled(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 def members(folder: Path) -> list[Classifier]:
     patch = pytest.MonkeyPatch()
     patch.setattr(weights, "BUNDLED", folder)
-    loaded = [load_classifier(open_weights(n, SETTINGS), SETTINGS) for n in ("fine", "coarse")]
+    loaded = [load_classifier(open_weights(n, SETTINGS), SETTINGS) for n in ("fine", "rough")]
     patch.undo()
     return loaded
 
@@ -74,10 +74,10 @@ CALIBRATION = {
 
 def write_joint(path: Path, **changes: Any) -> None:
     """`ensemble.json` of the two members, as training.ensemble writes it, or changed."""
-    sha256 = {name: open_weights(name, SETTINGS).card.sha256 for name in ("coarse", "fine")}
+    sha256 = {name: open_weights(name, SETTINGS).card.sha256 for name in ("rough", "fine")}
     document = {
         "members": sha256, "temperature": TEMPERATURE, "uncertain_below": 0.65,
-        "accuracy": {"coarse": 0.7, "fine": 0.8, ENSEMBLE: 0.81},
+        "accuracy": {"rough": 0.7, "fine": 0.8, ENSEMBLE: 0.81},
         "calibration": {"ferplus7": CALIBRATION}, **changes,
     }  # fmt: skip
     (path / FILE).write_text(json.dumps(document))
@@ -128,7 +128,7 @@ def test_what_was_measured_of_the_members_counts(members: list[Classifier], bund
 
 
 def test_what_was_measured_of_other_weights_does_not_count(bundled: Path) -> None:
-    write_joint(bundled, members={"coarse": "0" * 64, "fine": "1" * 64})
+    write_joint(bundled, members={"rough": "0" * 64, "fine": "1" * 64})
     joint = read_joint(["0" * 64, "2" * 64], [0.6, 0.7])
     assert (joint.uncertain_below, joint.best) == (0.7, False)
     assert set(joint.temperature.values()) == {1.0}
@@ -144,16 +144,16 @@ def test_a_file_that_cannot_be_read_is_a_sentence(bundled: Path, text: str) -> N
 
 
 def test_the_ensemble_is_offered_with_two_models_and_first_where_it_is_best(bundled: Path) -> None:
-    assert predictor_names(SETTINGS) == ("fine", "coarse", ENSEMBLE)
-    assert member_names(ENSEMBLE, SETTINGS) == ("fine", "coarse")
+    assert predictor_names(SETTINGS) == ("fine", "rough", ENSEMBLE)
+    assert member_names(ENSEMBLE, SETTINGS) == ("fine", "rough")
     write_joint(bundled)
-    assert predictor_names(SETTINGS) == (ENSEMBLE, "fine", "coarse")
-    write_joint(bundled, accuracy={"coarse": 0.7, "fine": 0.82, ENSEMBLE: 0.81})
+    assert predictor_names(SETTINGS) == (ENSEMBLE, "fine", "rough")
+    write_joint(bundled, accuracy={"rough": 0.7, "fine": 0.82, ENSEMBLE: 0.81})
     assert predictor_names(SETTINGS)[-1] == ENSEMBLE
-    write_joint(bundled, members={"coarse": "0" * 64, "fine": "1" * 64})
+    write_joint(bundled, members={"rough": "0" * 64, "fine": "1" * 64})
     assert predictor_names(SETTINGS)[-1] == ENSEMBLE
     (bundled / FILE).unlink()
-    (bundled / "coarse").unlink()
+    (bundled / "rough").unlink()
     assert predictor_names(SETTINGS) == ("fine",)
 
 
@@ -180,7 +180,7 @@ def test_the_command_line_asks_all_models(
         expected["faces"][0]["probabilities"], abs=1e-5
     )
     assert __main__.main([*asked, "x"]) == 2
-    assert "Choose one of: fine, coarse, ensemble." in capsys.readouterr().err
+    assert "Choose one of: fine, rough, ensemble." in capsys.readouterr().err
 
 
 def test_members_are_shared_not_loaded_again(members: list[Classifier]) -> None:
