@@ -7,11 +7,14 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from fer_demo.measured import Measured
+
 from fer_demo.errors import ModelUnavailable
-from fer_demo.measured import Measured, bundled
 
 ROOT = Path(__file__).parent.parent
 
@@ -127,10 +130,13 @@ def chromium() -> str:
     return path
 
 
+# These import torch, for whoever asks: it reads what is set above when it is imported.
+
+
 @pytest.fixture(scope="session")
 def measurements(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of one model with everything that is measured of it."""
-    from tests.measurements import write_measurements  # which knows all of training
+    from tests.measurements import write_measurements
 
     folder = tmp_path_factory.mktemp("measured")
     write_measurements(folder / "resnet18")
@@ -139,4 +145,7 @@ def measurements(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def model(measurements: Path) -> Measured:
+    """The model in that folder."""
+    from fer_demo.measured import bundled
+
     return bundled(measurements)[0]
