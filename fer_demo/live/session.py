@@ -101,7 +101,7 @@ class Status:
     seconds: float
     """Since the first frame, and what the streams had before that it goes on from."""
     silent: float
-    """Since the last frame, s; infinite before the first."""
+    """Since the last frame, and until the end where there is one, s; infinite before the first."""
     refused: bool
     """All places were taken."""
     ended: bool
@@ -134,6 +134,7 @@ class LiveSession:
         self._seen: Seen | None = None
         self._shown: NDArray[np.uint8] | None = None
         self._first = self._last = float("-inf")
+        self._silence = float("inf")  # when it ended
         self._shown_from: float | None = None
         self._frames = self._analysed = 0
         self._delays: deque[tuple[float, float]] = deque(maxlen=256)
@@ -189,7 +190,8 @@ class LiveSession:
         """The stream is over: the place is free; of its frames those that were saved are kept, and
         the last, as it was drawn."""
         with self._change:
-            self._ended = True
+            if not self._ended:
+                self._ended, self._silence = True, time.monotonic() - self._last
             self._newest = self._seen = None
             self._change.notify_all()
         self._worker.forget(self)
@@ -287,7 +289,7 @@ class LiveSession:
                 rate=recent / span,
                 delay=float(np.percentile(delays, 95)) if delays else 0.0,
                 seconds=self._offset + (max(last - self._first, 0.0) if self._frames else 0.0),
-                silent=now - self._last,
+                silent=self._silence if self._ended else now - self._last,
                 refused=self._refused,
                 ended=self._ended,
             )

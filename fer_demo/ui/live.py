@@ -25,12 +25,10 @@ from fer_demo.ui import live_shared, resources
 from fer_demo.ui.callbacks import weakly
 from fer_demo.ui.intake import add_snapshot
 from fer_demo.ui.layout import notice, told
-from fer_demo.ui.live_panel import LOST, UNREACHABLE, Outcome, panel
+from fer_demo.ui.live_panel import LOST, SILENT_SECONDS, UNREACHABLE, Outcome, panel
 from fer_demo.ui.origin import short_name
 
 LOG = logging.getLogger("fer_demo.ui.live")  # the page is run under another name
-LOST_SECONDS = 2.0
-"""Until a person presses STOP pictures come; after a longer silence they did not end the stream."""
 PREDICTED = "the predicted one"
 
 CONSTRAINTS: dict[Any, Any] = {
@@ -125,7 +123,7 @@ def _follow_stream() -> tuple[LiveSession | None, bool]:
             playing = False
     if not playing and session is not None:
         status = session.status()
-        if played and status.frames and status.silent > LOST_SECONDS:
+        if played and status.frames and status.silent > SILENT_SECONDS:
             st.session_state.setdefault("live-outcome", LOST)
         session.end()
         earlier = st.session_state.pop("live-earlier", None)

@@ -22,6 +22,10 @@ from fer_demo.ui.origin import short_name
 CONNECT_SECONDS = 12.0
 """After this long without a frame the connection is given up; people wait no longer than 15 s."""
 
+SILENT_SECONDS = 2.0
+"""Frames come until STOP is pressed. A longer silence is told; no person ended a stream that was so
+silent before its end."""
+
 CHART_CONFIG = {"displayModeBar": False}
 
 
@@ -50,7 +54,8 @@ FAILED = Outcome(
 )
 
 UNANSWERED = 150
-"""So many frames without a result are a fault, no delay: ten seconds of what the page asks for."""
+"""So many frames without a result are a fault, no delay: ten seconds at the rate that the page asks
+for, six at the highest that frames which wait for a result come at."""
 
 
 def panel(session: LiveSession | None, playing: bool) -> None:
@@ -106,7 +111,7 @@ def _status_line(status: Status | None, playing: bool, outcome: Outcome | None) 
         state, text = "no free place", outcome.sentence
     elif playing and status and status.frames:
         text = f"{status.rate:.0f} frames/s, {1000 * status.delay:.0f} ms delay"
-        if status.silent > 2:
+        if status.silent > SILENT_SECONDS:
             text = f"no picture from the camera for {status.silent:.0f} s"
         frames = f"{status.frames} frame{'' if status.frames == 1 else 's'}"
         state, text = "live", f"{text} · {frames}"

@@ -119,9 +119,8 @@ def test_the_delay_lasts_until_the_frame_is_sent_which_is_with_the_next(
 def still(session: LiveSession, k: int) -> np.ndarray:
     """What comes back of the film's first frame, RGB, once its result is known."""
     for pts in (k, k + 1):  # the second is drawn with the result of the first, or with its own
-        before = session.status().analysed
         out = session.receive(video_frame(frame(1, 0), pts)).to_ndarray(format="rgb24")
-        until(lambda n=before: session.status().analysed > n)
+        until(lambda: session.status().unanswered == 0)
     return out.astype(int)
 
 
@@ -155,9 +154,8 @@ def test_a_change_of_smoothing_holds_from_the_next_frame_on(session: LiveSession
         session.ask = replace(ask, classifier=Alternating(), smoothing=smoothing)
         found = []
         for k in range(6):
-            before = session.status().analysed
             session.receive(video_frame(frame(1, 0), k))
-            until(lambda n=before: session.status().analysed > n)
+            until(lambda: session.status().unanswered == 0)
             assert session.seen is not None
             found.append(float(np.sort(session.seen.analysis.predictions.logits)[0, -2]))
         return found
@@ -219,6 +217,17 @@ def test_a_stream_goes_on_from_the_one_before(ask: Ask) -> None:
     assert timeline.seconds.max() > lasted
     assert [moment.seconds > lasted for moment in second.moments] == [False, True]
     assert second.status().seconds >= timeline.seconds.max() - 1e-3
+
+
+def test_a_silence_lasts_until_the_end_and_no_longer(session: LiveSession) -> None:
+    play(session, lambda: people(session) == [1])
+    time.sleep(0.2)
+    session.end()
+    silent = session.status().silent
+    assert silent >= 0.2
+    time.sleep(0.1)
+    session.end()
+    assert session.status().silent == silent
 
 
 def test_after_the_end_nothing_is_worked_on(session: LiveSession) -> None:

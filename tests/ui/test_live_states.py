@@ -83,9 +83,9 @@ def test_nobody_waits_longer_than_15_seconds_for_a_connection_that_cannot_be_had
     live: AppTest, component: Component
 ) -> None:
     press(live, component)
-    session(live).born -= 10
+    session(live).born -= 5
     assert status(live.run()).startswith("**Connecting:**")
-    session(live).born -= 4.5
+    session(live).born -= 9.5
     assert status(live.run()).startswith("**Cannot connect.** No video arrived.")
     assert component.told["desired_playing_state"] is False
 
@@ -138,6 +138,18 @@ def test_a_lost_connection_is_no_stop_and_start_goes_on_from_it(
     assert session(live) is not before
     assert session(live).recording is before.recording
     assert session(live).moments == before.moments
+
+
+def test_a_stop_that_the_page_hears_of_late_is_a_stop(live: AppTest, component: Component) -> None:
+    press(live, component)
+    send(live)
+    before = session(live)
+    component.told["on_video_ended"]()  # the browser hangs up at once
+    before._last -= 5  # and the page was busy with another model, say
+    press(live, component, start=False)
+    assert status(live).startswith("**Ended:** after")
+    press(live, component)
+    assert session(live).recording is not before.recording
 
 
 def test_frames_that_all_fail_are_the_servers_fault_and_said_to_be(
