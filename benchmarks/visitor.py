@@ -34,6 +34,9 @@ FILM_FRAMES = 45
 LIVE = re.compile(r"\*\*Live:\*\* (\d+) frames/s, (\d+) ms delay")
 """What the status line of the Live page says while a stream runs."""
 
+AT_REST: dict[str, Any] = {"playing": False, "sdpOffer": "", "iceCandidates": {}}
+"""What the component of the Live page says before START and after STOP."""
+
 
 class Film(VideoStreamTrack):
     """A camera: the film of `faces` moving faces, forth and back.
@@ -88,7 +91,7 @@ class Visitor:
         """The last of them."""
         self._cache: dict[str, ForwardMsg] = {}
         self._component: tuple[str, dict[str, Any]] | None = None
-        self._value: dict[str, Any] = {"playing": False, "sdpOffer": "", "iceCandidates": {}}
+        self._value = AT_REST
         self._page_hash = ""
         self._rerunning: dict[str, asyncio.Task[None]] = {}
         self.peer: RTCPeerConnection | None = None
@@ -175,7 +178,7 @@ class Visitor:
         await self._rerun()
 
     async def _hang_up(self) -> None:
-        self._value = {"playing": False, "sdpOffer": "", "iceCandidates": {}}
+        self._value = AT_REST
         if self.peer is not None:
             peer, self.peer = self.peer, None
             await peer.close()
@@ -189,7 +192,7 @@ class Visitor:
             return
 
     async def _tell(self, playing: bool, offer: Any) -> None:
-        self._value = {"playing": playing, "sdpOffer": offer, "iceCandidates": {}}
+        self._value = AT_REST | {"playing": playing, "sdpOffer": offer}
         await self._rerun()
 
     # --- Streamlit's protocol -------------------------------------------------------------------

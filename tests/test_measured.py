@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fer_demo import (
-    model_charts,
-)
+from fer_demo import model_charts
 from fer_demo.measured import Measured, bundled, peers
 from tests.measurements import write_measurements, write_measurements_of_two
 

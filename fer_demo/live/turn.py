@@ -10,6 +10,7 @@ import base64
 import json
 import math
 import threading
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -47,7 +48,9 @@ class Relays:
         clock: seconds.
     """
 
-    def __init__(self, ask: Callable[[], list[Server]], clock: Callable[[], float]):
+    def __init__(
+        self, ask: Callable[[], list[Server]], clock: Callable[[], float] = time.monotonic
+    ):
         self._ask, self._clock = ask, clock
         self._lock = threading.Lock()
         self._servers: list[Server] = []

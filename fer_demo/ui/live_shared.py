@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import partial
 
 import streamlit as st
@@ -42,5 +41,4 @@ def settle(after: str) -> None:
 @st.cache_resource(show_spinner=False)
 def relays() -> Relays:
     """What new streams connect through."""
-    ask = partial(ice_servers, os.environ, resources.settings().live_seconds)
-    return Relays(ask, time.monotonic)
+    return Relays(partial(ice_servers, os.environ, resources.settings().live_seconds))

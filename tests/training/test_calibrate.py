@@ -19,10 +19,7 @@ from training.calibrate import (
     reliability_bins,
 )
 from training.data import DataError
-from training.folder import (
-    read_config,
-    timm_network,
-)
+from training.folder import read_config, timm_network
 from training.metrics import ece
 
 

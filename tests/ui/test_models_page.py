@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fer_demo import (
-    measured,
-    model_charts,
-)
+from fer_demo import measured, model_charts
 from fer_demo.measured import Measured
 from fer_demo.ui import resources
 from tests.conftest import ROOT
