@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from fer_demo.live.drawing import Look
 from fer_demo.live.places import Places
 from fer_demo.live.turn import STUN, Relays, Server
 from fer_demo.ui import live_panel, live_shared, origin, resources
+from fer_demo.ui.housekeeping import settle
 from tests.conftest import until
 from tests.ui.live_component import LIVE, PHOTO, Component, press, session, status
 
@@ -180,7 +180,7 @@ def test_nothing_that_the_component_was_given_keeps_a_stream_in_memory(
     press(live, component, start=False)
     gone = weakref.ref(session(live))
     live.button(key="live-clear").click().run()
-    until(lambda: (gc.collect(), gone() is None)[1])
+    until(lambda: (settle(), gone() is None)[1])  # the worker may be at its last frame
     frame_of_nobody = video(1)
     assert given["video_frame_callback"](frame_of_nobody) is frame_of_nobody
     given["on_video_ended"]()
