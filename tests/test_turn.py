@@ -16,7 +16,9 @@ from fer_demo.errors import BadSetting
 from fer_demo.live import turn
 from fer_demo.live.turn import (
     KEPT_SECONDS,
+    MAX_LIFETIME,
     RETRY_SECONDS,
+    SPARE_SECONDS,
     STUN,
     Relays,
     Server,
@@ -180,6 +182,35 @@ def test_a_provider_that_is_silent_is_given_up(
     provider.headers = {"Content-Length": "1000"}  # promised, and never sent
     with pytest.raises(ConnectionError):
         ask(HUGGING_FACE)
+
+
+def test_an_answer_that_is_no_http_is_a_provider_that_failed(provider: Provider) -> None:
+    provider.answer, provider.headers = [], {"Content-Length": "0", "Transfer-Encoding": "chunked"}
+    with pytest.raises(ConnectionError):  # no chunk comes
+        ask(HUGGING_FACE)
+
+
+def test_nobody_asks_for_a_longer_life_than_providers_give(provider: Provider) -> None:
+    provider.answer = {"urls": URLS, **SECRET}
+    ice_servers(HUGGING_FACE, 10 * MAX_LIFETIME)
+    assert provider.asked[0][1] == f"/hf?ttl={MAX_LIFETIME}"
+
+
+def test_credentials_that_still_outlive_a_stream_stay_where_there_are_no_others(
+    provider: Provider,
+) -> None:
+    now = [0.0]
+    relays = Relays(lambda: ask(HUGGING_FACE), lambda: now[0])
+    provider.answer = {"urls": URLS, **SECRET}
+    first = relays.servers()
+    provider.status = 500
+    for at in (KEPT_SECONDS, KEPT_SECONDS + 1, KEPT_SECONDS + SPARE_SECONDS - 1):
+        now[0] = at
+        assert relays.servers() == first
+    assert len(provider.asked) == 3, "whoever asks within a minute of a failure waits for nobody"
+    now[0] = KEPT_SECONDS + SPARE_SECONDS
+    with pytest.raises(ConnectionError):
+        relays.servers()
 
 
 def test_credentials_are_kept_then_fetched_again_and_a_failure_for_a_minute(

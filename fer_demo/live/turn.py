@@ -14,6 +14,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from typing import Any
 
 from fer_demo.errors import BadSetting
@@ -28,6 +29,9 @@ KEPT_SECONDS = 1800
 
 SPARE_SECONDS = 600
 """That credentials are valid beyond the end of the stream that starts with them last."""
+
+MAX_LIFETIME = 86_400
+"""The most that Twilio gives, s; it refuses who asks for more."""
 
 RETRY_SECONDS = 60.0
 """A provider that failed is not asked again for so long: each time may cost `TIMEOUT`."""
@@ -61,15 +65,23 @@ class Relays:
         with self._lock:
             if self._clock() < self._until:
                 return self._servers
-            if self._clock() < self._silent_until:
-                raise ConnectionError("The TURN provider could not be asked a moment ago.")
             try:
-                self._servers = self._ask()
+                if self._clock() < self._silent_until:
+                    raise ConnectionError("The TURN provider could not be asked a moment ago.")
+                self._servers = self._asked()
             except ConnectionError:
-                self._silent_until = self._clock() + RETRY_SECONDS
+                if self._clock() < self._until + SPARE_SECONDS:
+                    return self._servers  # they still outlive a stream that starts now
                 raise
             self._until = self._clock() + KEPT_SECONDS
             return self._servers
+
+    def _asked(self) -> list[Server]:
+        try:
+            return self._ask()
+        except ConnectionError:
+            self._silent_until = self._clock() + RETRY_SECONDS
+            raise
 
 
 def ice_servers(environment: Mapping[str, str], live_seconds: float) -> list[Server]:
@@ -81,7 +93,7 @@ def ice_servers(environment: Mapping[str, str], live_seconds: float) -> list[Ser
     FER_ICE_SERVERS is a JSON list that stands for all of them; "[]" keeps to direct connections.
 
     Args:
-        live_seconds: for which a stream may run: credentials are valid for longer.
+        live_seconds: for which a stream may run: credentials are valid for longer, up to a day.
 
     Raises:
         BadSetting: FER_ICE_SERVERS is not such a list.
@@ -91,12 +103,12 @@ def ice_servers(environment: Mapping[str, str], live_seconds: float) -> list[Ser
         return _own(own)
     try:
         lifetime = math.ceil(KEPT_SECONDS + live_seconds + SPARE_SECONDS)
-        found = _from_provider(environment, lifetime)
+        found = _from_provider(environment, min(lifetime, MAX_LIFETIME))
         servers = best_first(found if isinstance(found, list) else [found])
         if not servers:
             raise ValueError("no server has an address")
         return servers
-    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+    except (OSError, HTTPException, ValueError, LookupError, AttributeError, TypeError) as error:
         # Whatever a provider says that is not what it documents is a provider that failed.
         raise ConnectionError("The TURN provider could not be asked.") from error
 
