@@ -89,3 +89,5 @@ def test_evidence_is_drawn_where_it_belongs() -> None:
     assert rows.max() < 70 + 45
     assert columns.min() >= 20 + 55
     assert columns.max() <= 120
+    clear = draw_frame(rgb, analysis, replace(look, opacity=0.0), 8.0)
+    np.testing.assert_array_equal(clear, draw_frame(rgb, analysis, replace(look, overlay=False)))

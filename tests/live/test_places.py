@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import weakref
+
 from fer_demo.bench.film import frame
 from fer_demo.live.places import SILENCE_SECONDS, Places
 from fer_demo.live.session import Ask, LiveSession
 from fer_demo.live.worker import Worker
+from fer_demo.ui.housekeeping import settle
 from tests.live.conftest import play, video_frame
 
 
@@ -37,3 +40,14 @@ def test_a_stream_without_a_place_is_told_so_and_not_analysed(ask: Ask) -> None:
     play(session, lambda: session.status().analysed > 0)
     session.end()
     assert places.taken == 0
+
+
+def test_a_place_keeps_no_stream_in_memory(ask: Ask) -> None:
+    places = Places(1)
+    session = LiveSession(ask, Worker(), places)
+    assert session.hold_place()
+    gone = weakref.ref(session)
+    del session
+    settle()
+    assert gone() is None
+    assert places.taken == 1, "until its silence frees it"
