@@ -63,17 +63,34 @@ def _keep_uploads_in_memory() -> None:
     MultiPartParser.spool_max_size = 2 * MAX_BYTES
 
 
-def notice() -> None:
+def notice(*, results: bool = False) -> None:
     """What this is and is not; stands above the first upload or camera control.
 
     Regulation (EU) 2024/1689, Article 50(5): clearly, and at the latest at the first exposure.
+
+    Args:
+        results: whether results follow. Who read all of it above the control that brought them
+            reads one line, so that a phone shows the picture; who opened a link to them did not.
     """
+    if not results:
+        st.session_state["notice-read"] = True
+    elif st.session_state.get("notice-read"):
+        with st.container(
+            key="notice", border=True, horizontal=True, vertical_alignment="center", gap="xxsmall"
+        ):
+            st.markdown(NOTICE_TITLE)
+            _more()
+        return
     with st.container(key="notice", border=True, gap="xxsmall"):
         st.markdown(NOTICE_TITLE)
         text, link = st.columns([5, 1], vertical_alignment="bottom", gap="xsmall")
         text.markdown(NOTICE)
         with link.container(horizontal_alignment="right"):
-            st.page_link("fer_demo/ui/about.py", label="Limits and privacy")
+            _more()
+
+
+def _more() -> None:
+    st.page_link("fer_demo/ui/about.py", label="Limits and privacy", width="content")
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def _page(pictures: Gallery) -> None:
     """From top to bottom; the settings stand last and are read first."""
     _open_link(pictures)
     st.markdown("# Read the expressions in a picture", anchors=False)
-    notice()
+    notice(results=pictures.picture is not None)
     intake()
     refusals, progress, results = (st.container() for _ in range(3))
     with refusals:

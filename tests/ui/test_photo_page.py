@@ -30,6 +30,23 @@ def test_an_empty_page_offers_three_ways_in_below_the_notice(app):
     assert not app.get("download_button")
 
 
+def test_who_read_the_whole_notice_reads_its_first_line_above_results_and_who_came_by_a_link_all(
+    app: AppTest,
+) -> None:
+    def told() -> list[bool]:
+        written = [text.value for text in app.markdown]
+        return [NOTICE_TITLE in written, NOTICE in written]
+
+    app.query_params["example"] = "one"
+    assert headings(app.run())
+    assert told() == [True, True]
+    click(app, "clear")
+    assert told() == [True, True]
+    click(app, "example-one")
+    assert headings(app)
+    assert told() == [True, False]
+
+
 def test_an_example_works_at_one_click_and_is_in_the_address(one):
     assert not one.exception
     assert len(headings(one)) == 1
