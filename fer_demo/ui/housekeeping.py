@@ -58,8 +58,9 @@ AGAIN_SECONDS = 60.0
 DOWNLOAD_SECONDS = 15.0
 """The least that a file made for a download stays, from the first run that would have marked it."""
 
-LAST_SECONDS = 2.0
-"""That the visits at hand have to end in when the process does."""
+LAST_SECONDS = 5.0
+"""That the visits at hand have to end in when the process does: a busy machine takes so long for
+many faces, and hosts give ten seconds and more."""
 
 LAST_UPLOAD_SECONDS = 1
 """That uploads have before; uvicorn takes whole seconds."""

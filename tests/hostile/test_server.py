@@ -221,13 +221,13 @@ def test_the_process_ends_in_the_middle_of_a_photo_and_of_an_upload(server: Serv
         await asyncio.sleep(0.3)
         start = time.monotonic()
         process.terminate()
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, 60)
         took = time.monotonic() - start
         visitor.drop()
         stalled.close()
         return took
 
-    assert asyncio.run(story()) < 5
+    assert asyncio.run(story()) < 30  # the upload alone would last longer
     assert process.returncode in (0, -signal.SIGTERM)  # an abort has another
     told = log.read_text()  # uvicorn tells of the upload that it cut off, nobody of the photo
     assert "fer_demo" not in told
