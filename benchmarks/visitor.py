@@ -22,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 import websockets
-from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -156,7 +156,9 @@ class Visitor:
         """Press START."""
         await self.until(lambda: self._component)
         self._answered = False
-        self.peer = peer = RTCPeerConnection()
+        self.peer = peer = RTCPeerConnection(
+            RTCConfiguration(iceServers=[])
+        )  # asks nobody elsewhere
         peer.addTransceiver(camera, direction="sendrecv")
 
         @peer.on("track")

@@ -13,15 +13,18 @@ from fer_demo.slots import SENTENCE, Slots
 from tests.conftest import until
 
 
-def hold(slots: Slots, release: threading.Event) -> None:
+def hold(slots: Slots, held: threading.Event, release: threading.Event) -> None:
     with slots.take():
+        held.set()
         release.wait(10)
 
 
 def fill(pool: ThreadPoolExecutor, slots: Slots, count: int, release: threading.Event) -> None:
+    """One place is held, and the others are waited for."""
+    held = threading.Event()
     for _ in range(count):
-        pool.submit(hold, slots, release)
-    until(lambda: slots.taken >= count)
+        pool.submit(hold, slots, held, release)
+    until(lambda: held.is_set() and slots.taken >= count)
 
 
 def test_no_more_run_at_a_time_than_there_are_places() -> None:
@@ -95,7 +98,7 @@ def test_who_was_let_in_is_served_to_the_end_of_the_visit() -> None:
             release.set()
             with slots.take():
                 pass
-        assert slots.taken == 0
+        until(lambda: slots.taken == 0)
 
 
 def test_a_visit_inside_another_ends_with_the_outer_one() -> None:
@@ -151,4 +154,4 @@ def test_a_visit_that_goes_on_waits_in_a_full_queue_instead_of_being_refused() -
             release.set()
             with slots.take():
                 pass
-        assert slots.taken == 0
+        until(lambda: slots.taken == 0)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_demo.tracking import KEPT_SECONDS, Smoother, Tracker, overlaps
@@ -137,6 +137,7 @@ def test_strength_zero_changes_nothing() -> None:
     assert smoothed([1.0, -2.0, 5.0], 0.0) == [1.0, -2.0, 5.0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-20, 20), min_size=1, max_size=30), st.floats(0, 1))
 def test_smoothing_stays_within_what_it_has_seen(values: list[float], strength: float) -> None:
     result = smoothed(values, strength)

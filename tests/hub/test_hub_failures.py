@@ -64,8 +64,8 @@ def test_a_slow_drip_is_stopped_by_our_own_deadline(
     server.interfere = on("/store", drip)
     start = time.monotonic()
     # A busy machine needs some of it to start what downloads.
-    assert_bundled(from_hub(deadline=6), "it took longer than 6 seconds")
-    assert time.monotonic() - start < 20
+    assert_bundled(from_hub(deadline=20), "it took longer than 20 seconds")
+    assert time.monotonic() - start < 60
     assert not list(fresh.rglob("*.incomplete"))
 
 
@@ -79,7 +79,7 @@ def test_without_network_the_answer_comes_fast_and_only_once(
         monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     start = time.monotonic()
     assert_bundled(from_hub(), "the Hub could not be reached")
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60  # a download may take two minutes
     start = time.monotonic()
     with pytest.raises(ModelUnavailable, match="YuNet was not fetched: the Hub could not be"):
         detector_file(Settings())

@@ -41,6 +41,6 @@ def test_models_stand_side_by_side_with_one_face_and_one_expression(page: Page, 
     choose(page, "Evidence for", "fear")
     for shown in maps.all():
         expect(shown).to_have_attribute("alt", re.compile("for fear.$"))
-    tops = {round(box["y"]) for shown in maps.all() if (box := shown.bounding_box())}
+    tops = {round(settled(shown)["y"]) for shown in maps.all()}
     assert len(tops) == 1
     assert sideways(page) <= 0

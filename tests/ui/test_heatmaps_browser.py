@@ -6,7 +6,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.test_photo_browser import NARROW, card, open_app, sideways
+from tests.ui.test_compare_browser import choose
+from tests.ui.test_photo_browser import NARROW, card, open_app, settled, sideways
 
 
 def changed(picture: Locator, before: str) -> str:
@@ -33,8 +34,7 @@ def test_every_control_changes_the_map_and_what_is_said_of_it(page: Page, app_ur
     shown = changed(heat_map, shown)
 
     page.get_by_role("button", name="Heat map").click()
-    page.get_by_role("combobox", name="Held against").click()
-    page.get_by_role("option", name="sad", exact=True).click()
+    choose(page, "Held against", "sad")
     expect(heat_map).to_have_attribute("alt", "Face 1 with the Evidence map for fear and not sad.")
     expect(card(page, 1).get_by_text("Fear and not sad")).to_be_visible()
     shown = changed(heat_map, shown)
@@ -60,5 +60,5 @@ def test_a_phone_shows_map_grid_regions_and_certainty_without_scrolling_sideways
     expect(card(page, 1).get_by_text("No regions")).to_be_visible()
     expect(card(page, 1).get_by_text(re.compile("at this confidence: right on"))).to_be_visible()
     page.get_by_role("button", name="How sure").click()
-    expect(page.get_by_text("of these answers.")).to_be_visible()
+    settled(page.get_by_text("of these answers."))
     assert sideways(page) <= 0

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, Response, expect
 
 from tests.hostile import corpus, heif
 from tests.hostile.corpus import CANARY, NAMES, encode, face, sample
-from tests.ui.test_photo_browser import card, open_app, sideways, upload
+from tests.ui.test_photo_browser import card, open_app, settled, sideways, upload
 
 
 def pictures() -> dict[str, bytes]:
@@ -83,6 +83,7 @@ def test_hostile_names_are_text_and_nothing_else(page: Page, app_url: str) -> No
     for name in whole:  # markup, as it was written
         assert [one for one in said if one.startswith(f"{name} was not read: ")], name
     assert refusals(page).locator("img, a, script, b, em, strong, code, .katex").count() == 0
+    settled(refusals(page).last)
     assert sideways(page) <= 0
 
     hostile = "=z <b>$z$ **y** ![x](y).png"

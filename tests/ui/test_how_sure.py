@@ -15,6 +15,7 @@ from fer_demo.types import EXPRESSIONS, Analysis
 from fer_demo.ui.how_sure import record, traded
 from fer_demo.weights import BUNDLED
 from tests.analyses import made_analysis
+from tests.ui.conftest import TIMEOUT
 
 EVALUATIONS = sorted(BUNDLED.glob("*/evaluation.json"))
 
@@ -107,7 +108,7 @@ def _page(answers):
 
 
 def test_what_a_person_set_stays_while_another_page_or_model_is_looked_at(answers: Answers):
-    app = AppTest.from_function(_page, kwargs={"answers": answers}).run()
+    app = AppTest.from_function(_page, default_timeout=TIMEOUT, kwargs={"answers": answers}).run()
     app.select_slider[0].set_value(0.5).run()
     app.session_state["elsewhere"] = True
     assert not app.run().select_slider
@@ -118,7 +119,7 @@ def test_what_a_person_set_stays_while_another_page_or_model_is_looked_at(answer
 def test_the_limit_is_offered_as_precisely_as_a_card_says_it(answers: Answers):
     fitted = dataclasses.replace(answers.fitted, limit=0.775)
     precise = dataclasses.replace(answers, fitted=fitted)
-    app = AppTest.from_function(_page, kwargs={"answers": precise}).run()
+    app = AppTest.from_function(_page, default_timeout=TIMEOUT, kwargs={"answers": precise}).run()
     assert app.select_slider[0].options == ["0 %", "50 %", "77.5 %"]
 
 

@@ -73,6 +73,18 @@ def eventually(happens: Callable[[], object], seconds: float = PATIENCE) -> None
         time.sleep(0.2)
 
 
+def go_live(page: Page, frame: FrameLocator) -> None:
+    """START, and again where the machine was too busy to connect within the page's time."""
+    told = page.locator(".st-key-live-status")
+    for _ in range(4):
+        frame.get_by_role("button", name="START").click()
+        expect(told).not_to_contain_text("Cannot connect")
+        expect(told).to_contain_text(re.compile("Live:|Cannot connect"))
+        if "Live:" in told.inner_text():
+            return
+    raise AssertionError("no connection came about")
+
+
 def status(page: Page) -> str:
     return page.locator(".st-key-live-status").inner_text()
 
@@ -92,8 +104,7 @@ def test_from_start_to_the_files_after_stop(browser: Browser, live_server: LiveS
     assert notice["y"] < video_box["y"]
     assert status(page).startswith("Ready")
 
-    frame.get_by_role("button", name="START").click()
-    expect(page.locator(".st-key-live-status")).to_contain_text("Live:")
+    go_live(page, frame)
     video = frame.locator("video")
     eventually(lambda: video.evaluate("v => v.videoWidth") > 0)
     at = video.evaluate("v => v.currentTime")
@@ -107,7 +118,7 @@ def test_from_start_to_the_files_after_stop(browser: Browser, live_server: LiveS
     shape = lines.nth(3).get_attribute("d")
     eventually(lambda: lines.nth(3).get_attribute("d") != shape)
 
-    assert video.evaluate(_EVIDENCE_PIXELS) < 60
+    eventually(lambda: video.evaluate(_EVIDENCE_PIXELS) < 60)
     page.get_by_text("Evidence", exact=True).click()
     eventually(lambda: video.evaluate(_EVIDENCE_PIXELS) > 200)
     page.get_by_text("Evidence", exact=True).click()
@@ -130,8 +141,7 @@ def test_from_start_to_the_files_after_stop(browser: Browser, live_server: LiveS
 
     page.get_by_role("button", name="Clear").click()
     expect(page.locator(".st-key-live-status")).to_contain_text("Ready")
-    frame.get_by_role("button", name="START").click()
-    expect(page.locator(".st-key-live-status")).to_contain_text("Live:")
+    go_live(page, frame)
     frame.get_by_role("button", name="STOP").click()  # others need its place
     expect(page.locator(".st-key-live-status")).to_contain_text("Ended:")
     page.close()

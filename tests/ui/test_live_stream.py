@@ -72,6 +72,7 @@ def test_places_are_few_and_a_killed_tab_frees_its_own(app: str) -> None:
             await second.until(lambda: second.says("2 people in 0:"), PATIENCE)
             await go_live(second, camera(1))
             await second.stop()
+            await second.until(lambda: second.says("**Ended:**"), PATIENCE)  # its place is free
 
     asyncio.run(story())
 
@@ -85,7 +86,7 @@ def test_without_a_connection_a_sentence_and_the_snapshot(app: str) -> None:
             await visitor.start(film)
             start = time.monotonic()  # the offer has left
             await visitor.until(lambda: visitor.says("No video arrived."), PATIENCE)
-            assert 10 < time.monotonic() - start < 20  # 12 s, and what a busy machine adds
+            assert 10 < time.monotonic() - start < 60  # 12 s, and what a busy machine adds
             await visitor.until(lambda: "camera_input" in visitor.kinds, PATIENCE)
 
     asyncio.run(story())
@@ -141,7 +142,7 @@ def test_the_process_ends_in_the_middle_of_a_stream(live_server: LiveServer) -> 
         start = time.monotonic()
         process.terminate()
         while process.poll() is None:
-            assert time.monotonic() - start < 5
+            assert time.monotonic() - start < 30
             await asyncio.sleep(0.1)
         await visitor.leave(politely=False)
 

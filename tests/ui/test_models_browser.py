@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.ui.test_photo_browser import NARROW, settled, sideways
 
@@ -15,5 +15,5 @@ def test_a_cell_of_the_confusion_is_told_at_a_tap(page: Page, app_url: str):
     box = settled(cells)
     # The row of fear, the column of surprise.
     page.mouse.click(box["x"] + box["width"] * 5.5 / 7, box["y"] + box["height"] * 2.5 / 7)
-    expect(page.get_by_text("pictures that people called fear, the model called")).to_be_visible()
+    settled(page.get_by_text("pictures that people called fear, the model called"))
     assert sideways(page) <= 0
