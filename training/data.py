@@ -285,11 +285,12 @@ def _read_folder_split(data: Path, split: str, labels: Mapping[str, str]) -> Lab
 
     Of both, test/ is the part that is held out: PrivateTest.
     """
-    train = data / "train"
-    held = [data / name for name in ("validation", "test") if (data / name).is_dir()]
-    if not train.is_dir() and not held:
-        return read_folder(data, labels)
-    folders = [train, *held]
+    folders = _parts(data)
+    if not folders:
+        faces, beside = read_folder(data, labels), _parts(data.resolve().parent)
+        apart = data.resolve() in beside  # a part of a copy, named by itself
+        return replace(faces, **_caution(data, beside)) if apart else faces
+    held = folders[1:]
     index = list(SPLITS).index(split)
     if split == "private_test" and len(held) < 2:
         raise DataError(f"{data} is a copy in folders: none of them keeps PrivateTest apart.")
@@ -298,32 +299,49 @@ def _read_folder_split(data: Path, split: str, labels: Mapping[str, str]) -> Lab
             f"{data} has no {'train/' if split == 'train' else 'test/ or validation/'}."
         )
     wanted = folders[index]
-    faces = read_folder(wanted, labels)
+    return replace(read_folder(wanted, labels), **_caution(wanted, folders))
+
+
+def _parts(data: Path) -> list[Path]:
+    """train/ and what a copy in folders holds out, in our order of splits; none without any.
+
+    train/ stands in the list where it is missing, too.
+    """
+    held = [data / name for name in ("validation", "test") if (data / name).is_dir()]
+    train = data / "train"
+    return [train, *held] if held or train.is_dir() else []
+
+
+def _caution(wanted: Path, folders: list[Path]) -> dict[str, Any]:
+    """What is to be said of a part of a copy in folders, as fields of `LabelledFaces`.
+
+    Args:
+        wanted: the part.
+        folders: all of them.
+    """
     sizes = tuple(_count_pictures(folder) for folder in folders)
+    index = [folder.name for folder in folders].index(wanted.resolve().name)
     if sizes == tuple(OFFICIAL_COUNTS.values()):
-        return faces
+        return {}
     if sizes == MERGED_TESTS:
-        if split == "train":
-            return faces
-        return replace(
-            faces,
-            caution=f"{wanted} is PublicTest and PrivateTest merged: its figures compare with "
+        if index == 0:
+            return {}
+        return {
+            "caution": f"{wanted} is PublicTest and PrivateTest merged: its figures compare with "
             "nobody's, and nothing may be selected on it.",
-            for_selection=False,
-        )
+            "for_selection": False,
+        }
     if sizes == TRAINS_ON_TESTS:
-        return replace(
-            faces,
-            caution=f"{data} is not the official split: its train/ contains images of FER2013's "
-            "tests, so figures on those tests would not count.",
-            for_selection=False,
-        )
-    return replace(
-        faces,
-        caution=f"{data} is not a copy of FER2013 that is known here "
+        return {
+            "caution": f"{wanted.parent} is not the official split: its train/ contains images of "
+            "FER2013's tests, so figures on those tests would not count.",
+            "for_selection": False,
+        }
+    return {
+        "caution": f"{wanted.parent} is not a copy of FER2013 that is known here "
         f"({' and '.join(f'{size:,}' for size in sizes)} pictures): its figures compare with "
-        "nobody's.",
-    )
+        "nobody's."
+    }
 
 
 def _count_pictures(folder: Path) -> int:

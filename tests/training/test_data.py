@@ -299,6 +299,23 @@ def test_the_copy_that_trains_on_tests_is_flagged(
     assert not test.for_selection
 
 
+@pytest.mark.parametrize("held", ["test", "validation"])
+def test_a_part_of_such_a_copy_is_flagged_where_it_is_named_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    known = {"test": "MERGED_TESTS", "validation": "TRAINS_ON_TESTS"}
+    monkeypatch.setattr(f"training.data.{known[held]}", (3, 2))
+    write_pictures(tmp_path / "train", ["happy"], 3)
+    write_pictures(tmp_path / held, ["happy"], 2)
+    write_pictures(tmp_path / "mine", ["happy"], 2)
+    whole, part = (read_split(data, "public_test") for data in (tmp_path, tmp_path / held))
+    assert part.caution == whole.caution != ""
+    assert not part.for_selection
+    assert read_split(tmp_path / "mine", "public_test").caution == ""
+    monkeypatch.chdir(tmp_path)
+    assert not read_split(Path(held), "public_test").for_selection
+
+
 def test_label_maps(tmp_path: Path) -> None:
     write_pictures(tmp_path, ["joy", "contempt", "anger"], 2)
     with pytest.raises(DataError, match="Give --labels contempt=EXPRESSION, or contempt=skip"):
