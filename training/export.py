@@ -65,6 +65,8 @@ def export(run: Path, to: Path) -> dict[str, Any]:
     done = checkpoint["history"][-1]["epoch"] if checkpoint["history"] else 0
     trained = {**recipe, "steps": step, "epochs_done": checkpoint.get("epochs_before", 0) + done}
     trained["made_by"] = checkpoint.get("made_by", "unknown code")
+    if checkpoint.get("changed"):
+        trained["changed"] = checkpoint["changed"]
     teachers = [*checkpoint.get("teachers_before", ()), *checkpoint.get("teachers", ())]
     if teachers:
         trained["teachers"] = list(dict.fromkeys(teachers))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import timm
 import torch
 from accelerate import Accelerator
 from timm.optim import create_optimizer_v2, list_optimizers
@@ -60,6 +61,29 @@ def recipe_of(state: dict[str, Any]) -> Recipe:
     return Recipe(**state["recipe"])
 
 
+def check_inputs(recipe: Recipe, *, targeted: bool, begun: bool) -> None:
+    """What a recipe needs beside its data, which can be told before anything is trained.
+
+    Args:
+        targeted: there are teachers' targets.
+        begun: there are first weights, or a checkpoint.
+
+    Raises:
+        RecipeError: the targets or the weights are missing, or timm lacks what the recipe names.
+    """
+    if recipe.teacher_weight > 0 and not targeted:
+        raise RecipeError(
+            "This recipe has teachers: make their targets with python -m training.distill and "
+            "give --targets FILE."
+        )
+    if recipe.init == "weights" and not begun:
+        raise RecipeError("This recipe goes on from a weights folder: give --weights DIR.")
+    if recipe.optimizer not in list_optimizers():
+        raise RecipeError(f'timm has no optimizer "{recipe.optimizer}".')
+    if not timm.is_model(recipe.architecture):
+        raise RecipeError(f'timm has no architecture "{recipe.architecture}".')
+
+
 class Run:
     """One training run: its data, network, optimizer and place in the schedule."""
 
@@ -74,11 +98,7 @@ class Run:
         weights: Path | None = None,
         resumes: bool = False,
     ):
-        if recipe.teacher_weight > 0 and targets is None:
-            raise RecipeError(
-                "This recipe has teachers: make their targets with python -m training.distill and "
-                "give --targets FILE."
-            )
+        check_inputs(recipe, targeted=targets is not None, begun=resumes or weights is not None)
         native = bf16_in_hardware()
         bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and native)
         self.made_by = f"{code_version() or 'unknown code'} in {'bf16' if bf16 else 'fp32'}"
@@ -86,6 +106,8 @@ class Run:
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
         self.recipe, self.out, self.step = recipe, out, 0
         self.history: list[dict[str, float | None]] = []
+        self.changed: list[str] = []
+        """Settings that were others up to some step: the recipe tells how the run ended."""
         self.seconds = 0.0
         """Of training and validation, those of epochs that were broken off too."""
         self.data = fingerprint(train.grey, train.label, train.votes)
@@ -103,17 +125,13 @@ class Run:
             self.epochs_before = before.get("epochs_done", 0)
             self.teachers_before = before.get("teachers", [])
             self.began_from = named_weights(weights)
-        if recipe.init == "weights" and not resumes:
-            if weights is None:
-                raise RecipeError("This recipe goes on from a weights folder: give --weights DIR.")
+        if recipe.init == "weights" and weights is not None and not resumes:
             network.load_state_dict(trainable_state(weights, recipe.architecture))
         if bf16 and device.type == "cpu":
             use_float32_gradients(network)
         if device.type == "cpu" and not native:
             orthogonalise_in_float32()
         self.ema = ModelEmaV3(network, decay=recipe.ema_decay, use_warmup=True)
-        if recipe.optimizer not in list_optimizers():
-            raise RecipeError(f'timm has no optimizer "{recipe.optimizer}".')
         optimizer = create_optimizer_v2(
             network, recipe.optimizer, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
@@ -214,6 +232,7 @@ class Run:
             "recipe": as_dict(self.recipe),
             "learns_ferplus": self.learns_ferplus,
             "made_by": self.made_by,
+            "changed": self.changed,
             "teachers": list(self.teachers),
             "began_from": self.began_from,
             "epochs_before": self.epochs_before,
@@ -276,6 +295,10 @@ class Run:
             self.made_by = made_by
         elif not made_by.endswith(self.made_by):
             self.made_by = f"{made_by}, then {self.made_by}"
+        self.changed = state.get("changed", [])
+        rate = recipe_of(state).learning_rate
+        if rate != self.recipe.learning_rate and 0 < self.step < self.total_steps:
+            self.changed = [*self.changed, f"learning_rate {rate} up to step {self.step}"]
         last = self.history[-1]["minutes"] if self.history else 0
         self.seconds = state.get("seconds", 60 * (last or 0))
         if "epochs_before" in state:  # not in the first checkpoints that were made

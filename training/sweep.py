@@ -40,7 +40,7 @@ from training.recipe import (
     overrides_from,
 )
 from training.record import write_json
-from training.run import Run, read_checkpoint, recipe_of
+from training.run import Run, check_inputs, read_checkpoint, recipe_of
 from training.stop import Diverged, Stop, TrainingStopped
 from training.train import fit, refuse_unused
 from training.votes import ferplus8_label
@@ -206,6 +206,8 @@ def sweep(given: argparse.Namespace, stop: Stop) -> tuple[list[Outcome], list[di
     }
     recipes = {name: recipe_at(given.recipe, overrides, point) for name, point in points.items()}
     refuse_unused(list(recipes.values()), given.targets, given.weights)
+    for recipe in recipes.values():
+        check_inputs(recipe, targeted=given.targets is not None, begun=given.weights is not None)
     train, valid = read_train_and_valid(given.data)
     valid = fit_for_selection(valid, train)
     tell_cautions(train, valid)

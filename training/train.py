@@ -137,8 +137,15 @@ def resume_point(run: Run) -> Path:
             f"{path} is past epoch {run.recipe.epochs} already, and its learning rate fell "
             "otherwise: only --epochs above what is done can shorten a run."
         )
+    longer = run.recipe.epochs > recipe.epochs
     decay_begins = (recipe.epochs - recipe.decay_epochs) * run.steps_per_epoch
-    if run.recipe.epochs > recipe.epochs and old["step"] > decay_begins:
+    if not longer and run.recipe.decay_epochs != recipe.decay_epochs and old["step"] > decay_begins:
+        raise TrainingStopped(
+            f"{path} is past the epoch in which its learning rate began to fall: another "
+            "--decay-epochs would raise it again. Only a longer run, with --epochs, begins to "
+            "fall anew."
+        )
+    if longer and old["step"] > decay_begins:
         path = run.out / "before_decay.pt"
         if not path.is_file():
             raise TrainingStopped(

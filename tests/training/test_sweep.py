@@ -172,6 +172,23 @@ def test_teachers_and_first_weights_can_be_swept(
         assert state["began_from"] == named_weights(weights)
 
 
+@pytest.mark.parametrize(
+    ("grid", "sentence"),
+    [
+        ("teacher_weight=0,0.5", "give --targets FILE"),
+        ("init=scratch,weights", "give --weights DIR"),
+        ("architecture=test_resnet,resnet19", 'timm has no architecture "resnet19"'),
+        ("optimizer=adamw,adamv", 'timm has no optimizer "adamv"'),
+    ],
+)
+def test_what_a_later_point_lacks_is_told_before_the_first_is_trained(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], grid: str, sentence: str
+) -> None:
+    assert sweep.main([*given, "--set", grid]) == 1
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_nothing_is_chosen_by_data_that_is_not_for_it(
     given: list[str],
     tmp_path: Path,

@@ -140,6 +140,37 @@ def test_a_finished_run_that_is_resumed_says_that_it_is_finished(
     assert "is finished: --epochs MORE makes it longer" in capsys.readouterr().err
 
 
+def test_a_rate_that_was_changed_is_told_of_up_to_where_it_was(
+    tiny_data: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    constant = ("--decay-epochs", "0")
+    assert run_training(recipe_file, tiny_data, run, *constant, "--epochs", "1") == 0
+    further = (*constant, "--resume", "--epochs", "2", "--learning-rate", "0.001")
+    before, step = checkpoint(run)["recipe"]["learning_rate"], checkpoint(run)["step"]
+    assert run_training(recipe_file, tiny_data, run, *further) == 0
+    recipe = export.export(run, tmp_path / "w")["fer_demo"]["recipe"]
+    assert recipe["learning_rate"] == 0.001
+    assert recipe["changed"] == [f"learning_rate {before} up to step {step}"]
+
+
+def test_a_rate_that_fell_is_not_raised_again(
+    tiny_data: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    falling = ("--epochs", "2", "--decay-epochs", "2")
+    with monkeypatch.context() as patch:
+        terminate_at_step(2, patch)
+        assert run_training(recipe_file, tiny_data, tmp_path / "run", *falling) == 1
+    again = ("--resume", "--epochs", "2", "--decay-epochs", "1")
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", *again) == 1
+    assert "its learning rate began to fall" in capsys.readouterr().err
+    assert run_training(recipe_file, tiny_data, tmp_path / "run", "--resume", *falling) == 0
+
+
 def test_refusals_say_what_to_do(
     tiny_run: Path,
     tiny_data: Path,
