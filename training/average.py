@@ -52,11 +52,16 @@ def average(folders: list[Path], to: Path) -> dict[str, Any]:
         name: torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype)
         for name, tensor in stored.items()
     }
+    recipes = [one["fer_demo"]["recipe"] for one in configs]
+    # Settings are of the last one's run, what the mean has behind it is of all.
+    history: dict[str, Any] = {"epochs_done": max(one.get("epochs_done", 0) for one in recipes)}
+    if teachers := [name for one in recipes for name in one.get("teachers", ())]:
+        history["teachers"] = list(dict.fromkeys(teachers))
     config["fer_demo"] = {
         "format": 1,
         "temperature": dict.fromkeys(config["fer_demo"]["temperature"], 1.0),
         "uncertain_below": 0.5,
-        "recipe": config["fer_demo"]["recipe"] | {"mean_of": list(map(named_weights, folders))},
+        "recipe": recipes[-1] | history | {"mean_of": list(map(named_weights, folders))},
     }
     write_folder(to, config, mean)
     return config

@@ -81,7 +81,7 @@ def read_targets(path: Path, faces: LabelledFaces) -> Targets:
                 str(file["pixels"]),
                 tuple(map(str, file["teachers"])),
             )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} holds no teachers' targets: {error}.") from None
     same = targets.pixels == fingerprint(faces.grey)
     if not same or targets.logits.shape != (len(faces), NUM_LOGITS):

@@ -187,6 +187,9 @@ def timm_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         FolderError: the folder is not one of ours, or its files do not match its manifest.
     """
     config = read_config(path)
+    scale = {key: config["pretrained_cfg"].get(key) for key in ("mean", "std")}
+    if scale != {"mean": [INPUT_MEAN], "std": [INPUT_STD]}:
+        raise FolderError(f"{path} wants its input scaled otherwise than here: {scale}.")
     check_manifest(path)
     network = timm.create_model(f"local-dir:{path.resolve()}", pretrained=True)
     return network.eval().to(memory_format=torch.channels_last), config

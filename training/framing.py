@@ -11,6 +11,7 @@ with --weights instead what the detour costs on PublicTest.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from fer_demo.crops import TERMS_IN_USE, align, framing_terms
 from fer_demo.faces import YuNet
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Photo
+from fer_demo.weights import DETECTOR_REPO, DETECTOR_REVISION, DETECTOR_SHA256
 from training.command import add_data, parser_of, told
 from training.data import DataError, read_split, votes_of
 from training.folder import timm_network
@@ -133,6 +135,11 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if not given.detector.is_file():
         raise DataError(f"{given.detector}: there is no such detector file.")
+    if hashlib.sha256(given.detector.read_bytes()).hexdigest() != DETECTOR_SHA256:
+        raise DataError(
+            f"{given.detector} is not the YuNet that the app uses: {DETECTOR_REPO} holds it, at "
+            f"{DETECTOR_REVISION}."
+        )
     detector = YuNet(given.detector)
     if given.weights:
         print(cost_of_detection(given.data, given.weights, detector))

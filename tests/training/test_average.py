@@ -10,7 +10,14 @@ import torch
 from tests.factories import write_weights_folder
 from tests.training.conftest import run_training
 from training import average, calibrate, export
-from training.folder import named_weights, read_config, read_state, timm_network, trainable_state
+from training.folder import (
+    named_weights,
+    read_config,
+    read_state,
+    timm_network,
+    trainable_state,
+    write_folder,
+)
 
 
 @pytest.fixture
@@ -48,6 +55,19 @@ def test_the_mean_lies_between_both_and_is_a_weights_folder(
     assert "calibration" not in card
     assert card["recipe"]["mean_of"] == [named_weights(folder) for folder in path]
     assert card["recipe"]["epochs_done"] == 4
+
+
+def test_a_mean_has_the_epochs_and_teachers_of_all_in_whichever_order(
+    path: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for folder, teacher in zip(path, ("first", "second"), strict=True):
+        config = read_config(folder)
+        config["fer_demo"]["recipe"]["teachers"] = ["both", teacher]
+        write_folder(folder, config, read_state(folder))
+    assert mean(*path[::-1], to=tmp_path / "mean") == 0
+    recipe = read_config(tmp_path / "mean")["fer_demo"]["recipe"]
+    assert recipe["epochs_done"] == 4
+    assert recipe["teachers"] == ["both", "second", "first"]
 
 
 def test_the_mean_of_a_folder_with_itself_says_the_same(

@@ -96,6 +96,9 @@ def test_a_file_without_targets_is_refused(
         (tmp_path / "t.npz").write_bytes(content)
         with pytest.raises(DataError, match="holds no teachers' targets"):
             read_targets(tmp_path / "t.npz", read_split(tiny_data, "train"))
+    np.save(tmp_path / "t.npy", np.zeros(3))
+    with pytest.raises(DataError, match="holds no teachers' targets"):
+        read_targets(tmp_path / "t.npy", read_split(tiny_data, "train"))
 
 
 def test_a_student_learns_something_else_than_without_a_teacher(

@@ -17,7 +17,9 @@ from training.folder import (
     FolderError,
     fold_temperature,
     read_config,
+    read_state,
     timm_network,
+    write_folder,
 )
 
 
@@ -65,6 +67,14 @@ def test_a_changed_file_is_refused(weights: Path) -> None:
         stream.write(b"x")
     with pytest.raises(FolderError, match="is not the file that manifest"):
         timm_network(weights)
+
+
+def test_a_network_that_wants_other_input_is_refused(weights: Path, tmp_path: Path) -> None:
+    config = read_config(weights)
+    config["pretrained_cfg"]["mean"] = [0.485]
+    write_folder(tmp_path / "w", config, read_state(weights))
+    with pytest.raises(FolderError, match="wants its input scaled otherwise"):
+        timm_network(tmp_path / "w")
 
 
 def test_nothing_to_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,12 +15,15 @@ from training import framing
 from training.data import read_split
 
 
-def test_a_missing_detector_file_is_a_sentence(
+def test_a_missing_or_another_detector_file_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = tmp_path / "yunet.onnx"
     assert framing.main(["--data", str(tmp_path), "--detector", str(missing)]) == 1
     assert f"{missing}: there is no such detector file." in capsys.readouterr().err
+    missing.write_text("version https://git-lfs.github.com/spec/v1")
+    assert framing.main(["--data", str(tmp_path), "--detector", str(missing)]) == 1
+    assert f"{missing} is not the YuNet that the app uses" in capsys.readouterr().err
 
 
 def framed_exactly(count: int) -> tuple[np.ndarray, np.ndarray]:
