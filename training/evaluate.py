@@ -6,8 +6,9 @@
 
 Several --weights are also measured together, as `ensemble` in the way of the app: the log of the
 mean probability, over the temperature of `ensemble.json` beside them where that is theirs. Two
-heads, three protocols, never mixed: `fer2013` (its seven classes, its labels), `ferplus8` (eight
-classes, strict majority of the votes), `ferplus7` (the seven the app shows, argmax of the votes).
+heads, three protocols, never mixed: `fer2013` (its seven classes, its labels), `ferplus8` (the
+strict majority of FER+'s votes, single ones dropped, where that is one of eight expressions),
+`ferplus7` (what has the most votes, where that is one of the seven expressions that the app shows).
 Where the set has no votes, `given7` is the head that the app shows against the set's own labels.
 """
 
@@ -174,6 +175,12 @@ def summary(results: dict[str, Any]) -> str:
                     f"{100 * r['accuracy']:6.2f} ± {100 * r['standard_error']:4.2f} "
                     f"{100 * r['macro_f1']:9.2f} {r['nll']:7.4f} {100 * r['ece']:5.2f} %"
                 )
+                if "without_ties" in r:
+                    apart = r["without_ties"]
+                    further.append(
+                        f"{title}, without ties of votes: {100 * apart['accuracy']:.2f} % of "
+                        f"{apart['n']}"
+                    )
                 further += _robustness(title, r)
     return "\n".join(lines + further)
 
@@ -287,6 +294,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--labels",
         nargs="*",
+        action="extend",
         default=[],
         metavar="NAME=EXPRESSION",
         help=f"what the set's own names mean; NAME={SKIP} leaves pictures out",
@@ -318,11 +326,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     document = evaluate(given)
+    print(summary(document["results"]))  # first: what took long is not lost where it cannot be kept
     if given.json is not None:
         write_json(given.json, document)
     if given.beside:
         write_beside(given.weights, document)
-    print(summary(document["results"]))
 
 
 if __name__ == "__main__":

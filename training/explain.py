@@ -260,8 +260,8 @@ def main(arguments: list[str] | None = None) -> None:
     split = split_name(given.data, "public_test")
     document = {"data": given.data.name, "split": split, "caution": faces.caution}
     document |= explain(weights, faces.grey[np.sort(chosen)])
-    write_json(given.json, document)
     print(summary(document))
+    write_json(given.json, document)
 
 
 if __name__ == "__main__":

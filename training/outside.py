@@ -270,8 +270,8 @@ def main(arguments: list[str] | None = None) -> None:
         "detector": detector.name,
         "kinds": found,
     }
-    write_json(given.json, document)
     print(summary(document))
+    write_json(given.json, document)
 
 
 if __name__ == "__main__":

@@ -187,11 +187,22 @@ def test_names_of_another_set_are_mapped_in_what_was_trained_on_too(
         folder = tmp_path / split / name
         folder.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / f"{picture}.png"), faces.grey[picture])
-    labels = ("--labels", "joy=happy", "calm=neutral", "other=skip")
+    labels = ("--labels", "joy=happy", "calm=neutral", "--labels", "other=skip")
     seen = ("--seen-in", str(tmp_path))
     document = run(weights / "one", tmp_path / "test", tmp_path / "o.json", *labels, *seen)
     heads = document["results"]["one"]
     assert (heads["given7"]["n"], heads["given7"]["unseen"]["n"]) == (3, 2)
+
+
+def test_figures_are_printed_though_they_cannot_be_kept(
+    weights: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--weights", str(weights / "one"), "--data", str(tiny_data), "--json", str(tmp_path)]
+    assert evaluate.main(given) == 1
+    told = capsys.readouterr()
+    assert "one ferplus7" in told.out
+    assert "one ferplus7, without ties of votes: " in told.out
+    assert str(tmp_path) in told.err
 
 
 def test_refusals(
