@@ -118,7 +118,7 @@ def test_the_model_card_says_what_was_measured(server: HubServer, measured: Path
     assert (data["library_name"], data["pipeline_tag"]) == ("timm", "image-classification")
     results = json.loads((measured / "evaluation.json").read_text())["results"]["tiny"]
     told = {(r.dataset_name, r.metric_type): r.metric_value for r in card.data.eval_results}
-    for words, head in (("FER2013's seven", "fer2013"), ("FER+ without contempt", "ferplus7")):
+    for words, head in (("FER2013's seven", "fer2013"), ("FER+, most votes", "ferplus7")):
         (value,) = (v for (name, kind), v in told.items() if words in name and kind == "accuracy")
         assert value == results[head]["accuracy"]
     headings = re.findall(r"^## (.*)$", card.text, re.MULTILINE)
@@ -131,6 +131,21 @@ def test_the_model_card_says_what_was_measured(server: HubServer, measured: Path
     assert f"{100 * results['ferplus7']['unseen']['accuracy']:.2f}" in card.text
     (ece,) = (v for (name, k), v in told.items() if "seven classes" in name and k.startswith("exp"))
     assert ece == results["fer2013"]["ece_calibrated"] != results["fer2013"]["ece"]
+
+
+def test_where_nothing_was_fitted_the_calibration_error_is_that_of_the_weights_as_they_are(
+    measured: Path,
+) -> None:
+    config = json.loads((measured / "config.json").read_text())
+    document = json.loads((measured / "evaluation.json").read_text())
+    shown = document["results"]["tiny"]["ferplus7"]
+    for split, key in (("public_test", "ece_calibrated"), ("private_test", "ece")):
+        card = ModelCard(model_card("tiny", REPO, config, document | {"split": split}))
+        kind = "expected_calibration_error"
+        told = [r for r in card.data.eval_results if r.metric_type == kind]
+        assert shown[key] in [r.metric_value for r in told]
+        assert f"| {shown['nll']:.3f} | {100 * shown[key]:.2f} % |" in card.text
+        assert ("weights as they are" in card.text) == (key == "ece")
 
 
 def test_the_model_card_says_what_its_figures_are_not(measured: Path) -> None:
