@@ -23,9 +23,9 @@ from fer_demo.weights import BUNDLED
 PEERS = Path(__file__).with_name("peers.json")
 
 LABELS_OF = {
-    "fer2013": "FER2013, seven classes, its own labels",
-    "ferplus8": "FER+, eight classes, strict majority of ten votes",
-    "ferplus7": "FER+, the seven classes this app shows, most votes",
+    "fer2013": "its own labels, one of seven classes for each picture",
+    "ferplus8": "more than half of ten votes, single ones dropped, for one of eight classes",
+    "ferplus7": "most of ten votes, where they name one of the seven classes this app shows",
 }
 """What answers are held against, by protocol."""
 
@@ -92,6 +92,15 @@ def peers() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def pictures_of(document: Json) -> str:
+    """What a document's figures were measured on, in words: a copy of FER2013 that is not the
+    official one, or a set of another kind, bears its own name."""
+    name = str(document.get("data", ""))
+    if document.get("caution"):
+        return f"{name or 'pictures'}, not an official split"
+    return SPLITS.get(document.get("split", ""), name)
+
+
 def _model(folder: Path) -> Measured:
     name, sha256 = folder.name, _sha256(folder)
     heads, split = _evaluation(folder / "evaluation.json", name, {name: sha256})
@@ -137,7 +146,7 @@ def _evaluation(path: Path, name: str, sha256: Mapping[str, str | None]) -> tupl
     its = [measured.get(name)] if name in measured else list(measured.values())
     if name not in results or sorted(map(str, its)) != sorted(map(str, sha256.values())):
         return {}, ""
-    split = SPLITS.get(document.get("split", ""), document.get("data", ""))
+    split = pictures_of(document)
     tta = ", with the mirrored crop averaged in" if document.get("tta") else ""
     return results[name], split + tta
 

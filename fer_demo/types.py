@@ -27,7 +27,8 @@ FERPLUS7_HEAD = slice(7, 14)
 
 PROTOCOLS = ("fer2013", "ferplus8", "ferplus7")
 """Ways to hold answers against labels, whose figures are never mixed: FER2013's own; the strict
-majority of FER+'s votes over eight classes; most of its votes over the seven."""
+majority of FER+'s votes without single ones, where it names one of eight expressions; most of its
+votes, where they name one of the seven."""
 SHOWN_PROTOCOL = "ferplus7"
 """That of the head the app shows."""
 

@@ -43,6 +43,15 @@ def test_several_models_together_stand_beside_the_single_ones(tmp_path: Path) ->
     assert not bundled(tmp_path)[2].heads
 
 
+def test_pictures_that_are_no_official_split_are_not_called_one(tmp_path: Path) -> None:
+    write_measurements(tmp_path / "one")
+    path = tmp_path / "one/evaluation.json"
+    document = json.loads(path.read_text())
+    assert bundled(tmp_path)[0].split == "PublicTest"
+    path.write_text(json.dumps(document | {"data": "archive", "caution": "It is two sets."}))
+    assert bundled(tmp_path)[0].split == "archive, not an official split"
+
+
 def test_a_model_measured_elsewhere_says_where(model: Measured) -> None:
     ours = {"one": (model.heads["fer2013"], "PublicTest"), "two": (model.heads["fer2013"], "mine")}
     chart = model_charts.accuracy(ours, peers()["fer2013"], "FER2013")

@@ -65,22 +65,39 @@ def _accuracies(measured: list[Measured]) -> None:
         rows.append({"Model": title(model.name, model.members), **figures})
     table(rows)
     st.caption(
-        "FER+ 8: eight classes, a strict majority of ten votes. FER+ 7: the seven classes that "
-        "this app shows, most votes. Figures on different labels are never mixed."
+        "FER+ 7 are the seven classes that this app shows. Figures on different labels are never "
+        "mixed." + _trained_on(measured)
     )
-    with st.expander("Which labels, how many pictures, and macro F1"):
+    with st.expander("Which labels, how many pictures, those not trained on, and macro F1"):
+        st.markdown(
+            "\n".join(f"- **{name}**: {LABELS_OF[head]}." for head, name in COLUMNS.items())
+        )
         table(
             [
                 {
                     "Model": title(model.name, model.members),
-                    "Labels": LABELS_OF.get(head, head),
+                    "Labels": COLUMNS.get(head, head),
                     "Pictures": f"{result['n']}, {model.split}",
+                    "Not in training": _figure(result.get("unseen")),
                     "Macro F1": share(result["macro_f1"]),
                 }
                 for model in measured
                 for head, result in model.heads.items()
             ]
         )
+
+
+def _trained_on(measured: list[Measured]) -> str:
+    """What share of the pictures the models were trained on, where that was looked at."""
+    for model in measured:
+        result = model.heads.get("fer2013", {})
+        if "unseen" in result:
+            share_seen = 1 - result["unseen"]["n"] / result["n"]
+            return (
+                f" {share(share_seen)} of these pictures are in FER2013's training part as well; "
+                "published figures count them, so these do. Without them: below."
+            )
+    return ""
 
 
 def _figure(result: Json | None) -> str:

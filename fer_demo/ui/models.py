@@ -10,7 +10,7 @@ import streamlit as st
 from fer_demo import certainty_charts, error_charts, faithfulness_charts
 from fer_demo.charts import unbroken
 from fer_demo.ensemble import ENSEMBLE
-from fer_demo.measured import SPLITS, Json, Measured, bundled
+from fer_demo.measured import Json, Measured, bundled, pictures_of
 from fer_demo.model_charts import Row, share
 from fer_demo.types import SHOWN_PROTOCOL
 from fer_demo.ui import resources
@@ -36,8 +36,8 @@ print((faces.label == ferplus7_label(faces.votes)).mean())"
 
 NOISE = f"""
 **Label noise**: the two sets of labels agree on only {share(LABELS_AGREE, 0)} of the pictures, and
-FER+'s ten people seldom agree entirely. Where people disagree no answer is right, and no model can
-honestly pass that limit.
+FER+'s ten people seldom agree entirely. Where people disagree no answer is right for all of them,
+so no model can honestly come near 100 % on either set.
 """
 
 TERMS = """
@@ -203,7 +203,7 @@ def _how_honest(model: Measured) -> None:
     show(
         faithfulness_charts.faithfulness(document, method or opens_with),
         "faithfulness",
-        f"{document['images']} pictures of {SPLITS.get(document['split'], document['split'])}. "
+        f"{document['images']} pictures of {pictures_of(document)}. "
         "Lines: 95 % intervals of a paired bootstrap. Filled: the whole interval is above 0. "
         f"The Photo page opens with {names[opens_with].lower()}.",
     )

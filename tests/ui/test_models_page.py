@@ -153,6 +153,23 @@ def test_the_best_model_comes_first_and_its_own_figures_below(
     assert clean.format(model_charts.share(0.5, 0)) in text(app)
 
 
+def test_pictures_that_were_trained_on_are_told_and_counted_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_measurements(tmp_path / "a")
+    assert "training part" not in text(page(tmp_path, monkeypatch))
+    path = tmp_path / "a/evaluation.json"
+    document = json.loads(path.read_text())
+    result = document["results"]["a"]["fer2013"]
+    result["unseen"] = result | {"n": result["n"] * 3 // 4, "accuracy": 0.123}
+    path.write_text(json.dumps(document))
+    app = page(tmp_path, monkeypatch)
+    assert f"{model_charts.share(0.25)} of these pictures are in FER2013's training" in text(app)
+    (found,) = (t.value for t in app.table if "Not in training" in t.value)
+    assert model_charts.share(0.123) in found["Not in training"].iloc[0]
+    assert found["Not in training"].iloc[1] == "not measured"
+
+
 def test_the_share_on_which_the_labels_agree_is_what_the_data_say(
     fer2013: Path, measurements: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
