@@ -147,6 +147,18 @@ def test_the_readmes_give_the_figures_of_small_and_turned_faces() -> None:
         assert f"{', '.join(others)} and {last} %" in told
 
 
+def test_the_training_readme_gives_what_is_kept_under_corruptions() -> None:
+    results = json.loads((BUNDLED / "evaluation.json").read_text())["results"]
+    for name, begins in ROWS.items():
+        kept = [f"{100 * r['corruptions_relative']:.1f}" for r in results[name].values()]
+        (row,) = (
+            line
+            for line in TRAINING_README.splitlines()
+            if line.startswith(begins.rstrip(", ")) and " MB |" in line
+        )
+        assert row.split("|")[4].strip() == f"{', '.join(kept)} %"
+
+
 SWEEPS = [path for path in sorted(RESULTS.glob("*.json")) if "rows" in json.loads(path.read_text())]
 
 
