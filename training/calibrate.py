@@ -52,8 +52,8 @@ TARGET_ACCURACY = 0.95
 MIN_ANSWERS = 50
 """Fewer answers than this do not show a share of 95 in 100."""
 
-CONFIDENCE_EDGES = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Bins of the table that the app shows."""
+CONFIDENCE_EDGES = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+"""Bins of the table that the app shows; narrow at the top, where most answers are."""
 
 
 def confidence_threshold(confidence: Floats, right: NDArray[np.bool_], target: float) -> float:

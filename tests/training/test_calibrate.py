@@ -87,8 +87,9 @@ def test_confidence_table_counts_every_answer() -> None:
     table = confidence_table(probs, np.array([3, 6, 4, 6]))
     answers = table["answers"]
     assert sum(answers["all"]["n"]) == 4
-    assert answers["happy"]["n"][-1] == 2
-    assert answers["happy"]["right"][-1] == 1
+    at = table["edges"].index(0.9)
+    assert answers["happy"]["n"][at] == 2
+    assert answers["happy"]["right"][at] == 1
     assert answers["happy"]["confused_with"] == "neutral"
     assert answers["happy"]["confused_share"] == pytest.approx(2 / 3, abs=1e-4)
     assert answers["sad"]["confused_with"] is None
