@@ -144,9 +144,14 @@ class Haar(FaceDetector):
 
 
 def with_added(faces: Faces, added: NDArray[np.float32] | None) -> Faces:
-    """The faces and those a person marked, (K, 4) boxes in photo pixels, left to right."""
+    """The faces and those a person marked, (K, 4) boxes in photo pixels, left to right.
+
+    A marked box stands for a face that was found there, too: both would be one face twice.
+    """
     if added is None or len(added) == 0:
         return faces
+    found_too = overlaps(faces.xyxy.astype(float), added.astype(float)).max(axis=1) > OVERLAP
+    faces = faces[np.flatnonzero(~found_too)]
     landmarks = None
     if faces.landmarks is not None:
         unknown = np.full((len(added), 5, 2), np.nan, np.float32)
@@ -154,6 +159,15 @@ def with_added(faces: Faces, added: NDArray[np.float32] | None) -> Faces:
     xyxy = np.concatenate([faces.xyxy, added.astype(np.float32)])
     score = np.concatenate([faces.score, np.ones(len(added), np.float32)])
     return Faces(xyxy, score, landmarks)[np.argsort(xyxy[:, 0], kind="stable")]
+
+
+def overlaps(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, M) intersections over unions of (N, 4) and (M, 4) boxes [x1, y1, x2, y2]."""
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    shared = (high - low).clip(0).prod(axis=2)
+    area = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (one, other)]
+    return np.asarray(shared / (area[0][:, None] + area[1][None, :] - shared))
 
 
 def largest(faces: Faces, limit: int) -> tuple[Faces, int]:

@@ -38,8 +38,13 @@ def analyse(
     """
     start = time.perf_counter()
     if whole:
-        corner = np.array([[0, 0, photo.width, photo.height]], np.float32)
-        faces, crops, left_out = Faces(corner, np.ones(1, np.float32)), whole_picture(photo), 0
+        crops, left_out = whole_picture(photo), 0
+        corners = crops.to_photo @ [
+            [0, 1],
+            [0, 1],
+            [1, 1],
+        ]  # top left and bottom right: what is read
+        faces = Faces(corners.mT.reshape(-1, 4).astype(np.float32), np.ones(1, np.float32))
         detected = time.perf_counter()
     else:
         room = max_faces - (0 if added is None else len(added))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from fer_demo.faces import overlaps
 from fer_demo.types import Faces
 
 KEPT_SECONDS = 1.0
@@ -107,15 +108,6 @@ class Tracker:
         numbers = [tracks[face].number or 0 for face in shown]
         chosen = faces[np.array(shown, np.int64)]
         return replace(chosen, track_id=np.array(numbers, np.int64))
-
-
-def overlaps(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, M) intersections over unions of (N, 4) and (M, 4) boxes [x1, y1, x2, y2]."""
-    low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    shared = (high - low).clip(0).prod(axis=2)
-    area = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (one, other)]
-    return np.asarray(shared / (area[0][:, None] + area[1][None, :] - shared))
 
 
 class Smoother:

@@ -112,6 +112,19 @@ def test_a_marked_face_takes_its_place_among_the_found_ones() -> None:
     assert faces.score.tolist() == pytest.approx([0.9, 1.0, 0.9])
 
 
+def test_a_marked_box_stands_for_a_face_that_was_found_there() -> None:
+    found = Faces(
+        np.array([[0, 0, 10, 10], [50, 0, 60, 10]], np.float32),
+        np.full(2, 0.9, np.float32),
+        np.zeros((2, 5, 2), np.float32),
+    )
+    faces = with_added(found, np.array([[48, -1, 59, 11]], np.float32))
+    assert faces.xyxy[:, 0].tolist() == [0, 48]
+    assert faces.has_landmarks().tolist() == [True, False]
+    nobody = with_added(found[:0], np.array([[48, -1, 59, 11]], np.float32))
+    assert nobody.xyxy[:, 0].tolist() == [48]
+
+
 def test_beyond_the_limit_the_largest_faces_stay_in_order() -> None:
     sides = np.array([10, 40, 20, 30], np.float32)
     x = np.arange(4, dtype=np.float32) * 100

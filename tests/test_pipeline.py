@@ -65,6 +65,14 @@ def test_the_whole_picture_can_be_taken_as_one_face(classifier: Classifier) -> N
     result = analyse(Photo(astronaut()[60:190, 160:290]), Crowd(0), classifier, whole=True)
     assert len(result) == 1
     assert result.detector == "whole-picture"
+    np.testing.assert_array_equal(result.faces.xyxy, [[0, 0, 130, 130]])
+
+
+def test_of_a_long_picture_the_box_is_the_square_that_is_read(classifier: Classifier) -> None:
+    for rgb, box in ((astronaut()[:400, :200], [0, 100, 200, 300]),
+                     (astronaut()[:200, :400], [100, 0, 300, 200])):  # fmt: skip
+        result = analyse(Photo(rgb), Crowd(0), classifier, whole=True)
+        np.testing.assert_array_equal(result.faces.xyxy, [box])
 
 
 def test_a_face_that_a_person_marked_is_analysed_like_the_others(classifier: Classifier) -> None:

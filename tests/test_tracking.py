@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_demo.tracking import KEPT_SECONDS, Smoother, Tracker, overlaps
+from fer_demo.faces import overlaps
+from fer_demo.tracking import KEPT_SECONDS, Smoother, Tracker
 from fer_demo.types import Faces
 
 FRAME = 1 / 15
