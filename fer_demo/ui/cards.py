@@ -6,6 +6,8 @@ runs for it, and the rest of the page stays as it is.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,7 @@ CONFIDENCE_HELP = (
     "It is measured on FER2013 pictures and says less about very different ones."
 )
 UNCERTAIN_HELP = (
-    "No expression reaches a confidence of {limit}, which an answer needs here. "
+    "An answer needs a confidence of {limit} here, and the most probable expression has {reached}. "
     "The two nearest are named instead."
 )
 WARNING_HELP = {
@@ -54,7 +56,8 @@ WARNING_HELP = {
     "dark glasses, a drawing or a statue can be the reason.",
     "unclear mouth": "Nothing like lips or teeth stands out where the mouth should be. A mask or a "
     "hand can be the reason: the answer then rests on eyes and brows.",
-    "not detected": "No detector found this face. If there is none, the answer means nothing.",
+    "not detected": "You marked this face, and no detector vouches for it. If there is none, the "
+    "answer means nothing.",
     "may be a drawing": "The face has wide areas without any shading, as drawings have. The "
     "network knows photographs only.",
 }
@@ -112,10 +115,12 @@ def _forget_choices(kept: int) -> None:
 
 def _begin_anew_for_other_faces(now: tuple[str, Question], analysis: Analysis) -> None:
     """Face 2 of another picture, or of another answer, is another face: its choice is not kept."""
-    if st.session_state.get("cards_for") not in (None, now):
+    before: tuple[str, Question] | None = st.session_state.get("cards_for")
+    if before not in (None, now):
         _forget_choices(len(analysis))
         # Were these deleted too, the address would give them back: the browser sends it each time.
-        st.session_state["page"] = 1
+        if before is None or (before[0], replace(before[1], model=now[1].model)) != now:
+            st.session_state["page"] = 1  # of the same faces another model shows the same page
         for face in range(len(analysis)):
             st.session_state[_class_key(face)] = _predicted(analysis, face)
     st.session_state["cards_for"] = now
@@ -205,7 +210,10 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
         horizontal=True, vertical_alignment="center", gap="xsmall", key=f"head-{face + 1}"
     ):
         st.image(badge(face + 1, face_colour(analysis, face)), alt=f"Face {face + 1}")
-        uncertain = UNCERTAIN_HELP.format(limit=said_limit(analysis.uncertain_below))
+        reached = math.floor(1000 * float(analysis.predictions.confidence[face])) / 1000
+        uncertain = UNCERTAIN_HELP.format(
+            limit=said_limit(analysis.uncertain_below), reached=said_limit(reached)
+        )
         st.markdown(
             f"##### {unbroken(finding(analysis, face))}",
             help=uncertain if analysis.is_uncertain(face) else CONFIDENCE_HELP,
@@ -218,7 +226,8 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
             if np.allclose(box, analysis.faces.xyxy[face], atol=0.5):
                 removed = st.button(
                     "Remove",
-                    key=f"remove-{face + 1}",
+                    # Of this box: a second click would remove what is next then.
+                    key="-".join([f"remove-{face + 1}", *(f"{edge:g}" for edge in box)]),
                     type="tertiary",
                     icon=":material/close:",
                     help="Removes this face, which you added.",

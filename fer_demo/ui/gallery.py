@@ -15,6 +15,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from fer_demo.draw import resized
 from fer_demo.errors import BadImage, Busy
 from fer_demo.examples import Example
 from fer_demo.images import display_name, full_name, read_photo
@@ -29,6 +30,8 @@ KEPT_ANALYSES = 3
 comparison needs more: one of each model, and that of all together."""
 KEPT_MAPS = 1000
 """Heat maps that a picture keeps, 10 MB at most: those of 50 faces by several methods."""
+THUMBNAIL_SIDE = 176
+"""px, twice what the page gives it."""
 MAX_WAITING = 100_000_000
 """Bytes of the files that found no place and are kept for another try."""
 
@@ -65,14 +68,38 @@ class Picture:
     """(h, w) by model, method, grey crop and expression: a face keeps its maps under any setting of
     the detector."""
 
+    _thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
+
     @property
     def shown_name(self) -> str:
         """As the page has it."""
         return display_name(self.name)
 
+    @property
+    def thumbnail(self) -> NDArray[np.uint8]:
+        """(THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3) of its middle; made once, as every run shows it."""
+        if self._thumbnail is None:
+            height, width = self.photo.rgb.shape[:2]
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+            middle = self.photo.rgb[top : top + side, left : left + side]
+            self._thumbnail = resized(middle, THUMBNAIL_SIDE)
+        return self._thumbnail
+
     def question(self, model: str, threshold: float) -> Question:
         """What is asked of this picture under the page's settings."""
         return Question(model, threshold, self.added, self.whole)
+
+    def with_the_faces_of(self, question: Question) -> Analysis | None:
+        """The answer of another model to what is else the same question, if there was one."""
+        return next(
+            (
+                analysis
+                for asked, analysis in self.analyses.items()
+                if replace(asked, model=question.model) == question
+            ),
+            None,
+        )
 
     def keep(self, question: Question, analysis: Analysis) -> None:
         """Remember an answer as the latest, forgetting the oldest."""
@@ -114,6 +141,8 @@ class Gallery:
     seen_uploads: set[str] = field(default_factory=set)
     uploader_round: int = 0
     """Part of the upload controls' keys: a new round is a new, empty control."""
+    snapshots: int = 0
+    """Taken since the last Clear, by which they are named."""
     let_in: bool = False
     """A file was read for the run that begins now, so its analysis is not refused a place."""
 
@@ -223,7 +252,7 @@ class Gallery:
         self.pictures.clear()
         self.refused.clear()
         self.seen_uploads.clear()
-        self.shown = 0
+        self.shown = self.snapshots = 0
         self.uploader_round += 1
 
 

@@ -272,28 +272,33 @@ def _known(
                 text = f"{METHODS[method].name}: face {done + 1} of {len(wanted)}"
                 progress.progress(done / len(wanted), text)
             with resources.slots().take():
-                computed = _compute(model, method, crop, k)
-            for kind, one in computed:
-                picture.keep_map((*key[:3], kind), one)
+                _compute(picture, model, method, crop, k)
         maps.append(picture.maps[key])
     progress.empty()
     return np.stack(maps)
 
 
-def _compute(model: str, method: str, crop: np.ndarray, k: int) -> list[tuple[int, Maps]]:
-    """(expression, map) of one face; all seven where one run finds them."""
-    crops = grey_crops(crop[None])
+def _compute(picture: Picture, model: str, method: str, crop: np.ndarray, k: int) -> Maps:
+    """The map of one face and expression, which the picture keeps; all seven, where one run finds
+    them, and those of each member, of which several models' map is the mean."""
+    key = (model, method, crop.tobytes(), k)
+    if key in picture.maps:
+        return picture.maps[key]
+    crops, classes = grey_crops(crop[None]), np.array([[k]])
     if method == ASKED_TOGETHER:
-        return list(enumerate(occlusion(resources.classifier(model), crops)[0]))
-    networks = [_gradient_maps(name) for name in resources.members(model)]
-    classes = np.array([[k]])
-    each = [
-        network.influence(crops, classes)
-        if method == "influence"
-        else network.layer_cam(crops, classes)
-        for network in networks
-    ]
-    return [(k, average_evidence(each)[0, 0])]
+        for kind, one in enumerate(occlusion(resources.classifier(model), crops)[0]):
+            picture.keep_map((*key[:3], kind), one)
+        return picture.maps[key]
+    members = resources.members(model)
+    if len(members) > 1:
+        each = [_compute(picture, name, method, crop, k)[None, None] for name in members]
+        found = average_evidence(each)[0, 0]
+    else:
+        network = _gradient_maps(members[0])
+        find = network.influence if method == "influence" else network.layer_cam
+        found = find(crops, classes)[0, 0]
+    picture.keep_map(key, found)
+    return found
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

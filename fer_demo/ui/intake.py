@@ -32,10 +32,11 @@ def intake() -> None:
                 with st.popover("Examples", icon=":material/image:"):
                     for example in EXAMPLES:
                         _example_button(example)
-                if len(pictures.pictures) > 1:
+                if len(pictures.pictures) > 1 and pictures.picture is not None:
                     st.button(
                         "Remove",
-                        key="remove-shown",
+                        # Of this picture: a second click would remove the next one with it.
+                        key=f"remove-{pictures.picture.digest[:12]}",
                         icon=":material/close:",
                         help="Deletes the picture on show and what was found in it.",
                         on_click=weakly(_remove, pictures, pictures.picture),
@@ -191,6 +192,6 @@ def _take_snapshot(key: str) -> None:
 def add_snapshot(file: Any) -> None:
     """Read what a camera control took, as the next picture of the gallery."""
     pictures = _gallery_for_more()
-    number = len(pictures.pictures) + len(pictures.waiting) + 1
-    pictures.add_file(file.getvalue(), f"snapshot-{number}.jpg")
+    pictures.snapshots += 1
+    pictures.add_file(file.getvalue(), f"snapshot-{pictures.snapshots}.jpg")
     forget_upload(file.file_id)

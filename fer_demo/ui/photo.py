@@ -17,7 +17,7 @@ from fer_demo.ensemble import ENSEMBLE
 from fer_demo.errors import FerDemoError
 from fer_demo.export import annotated_png, to_csv, to_json, to_records, to_zip
 from fer_demo.faces import DEFAULT_THRESHOLD
-from fer_demo.pipeline import analyse
+from fer_demo.pipeline import analyse, read_by
 from fer_demo.types import Analysis
 from fer_demo.ui import resources
 from fer_demo.ui.callbacks import weakly
@@ -169,19 +169,24 @@ def _analyse(todo: list[Picture], model: str, threshold: float, bar: DeltaGenera
     classifier = resources.classifier(model, partial(_show_fetching, bar, "the model"))
     for index, picture in enumerate(todo):
         bar.progress(0.1 + 0.9 * index / len(todo), f"Reading picture {index + 1} of {len(todo)}")
+        question = picture.question(model, threshold)
         with resources.slots().take(), log.timed("analysis") as found:
-            analysis = analyse(
-                picture.photo,
-                detector,
-                classifier,
-                threshold=threshold,
-                added=np.array(picture.added, np.float32).reshape(-1, 4),
-                whole=picture.whole,
-                max_faces=resources.settings().max_faces,
-                decode_seconds=picture.decode_seconds,
-            )
+            known = picture.with_the_faces_of(question)
+            if known is not None:
+                analysis = read_by(classifier, known)
+            else:
+                analysis = analyse(
+                    picture.photo,
+                    detector,
+                    classifier,
+                    threshold=threshold,
+                    added=np.array(picture.added, np.float32).reshape(-1, 4),
+                    whole=picture.whole,
+                    max_faces=resources.settings().max_faces,
+                    decode_seconds=picture.decode_seconds,
+                )
             found["faces"] = len(analysis)
-        picture.keep(picture.question(model, threshold), analysis)
+        picture.keep(question, analysis)
 
 
 def _show_fetching(bar: DeltaGenerator, what: str, done: int, total: int) -> None:

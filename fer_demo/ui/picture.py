@@ -62,6 +62,8 @@ def picture_column(pictures: Gallery, picture: Picture, analysis: Analysis) -> N
 def describe_picture(analysis: Analysis) -> str:
     """The annotated picture in words."""
     count = _count(len(analysis), "face")
+    if not len(analysis):
+        return f"The picture with {count}."
     found = "; ".join(f"{face + 1}: {finding(analysis, face)}" for face in range(len(analysis)))
     return f"The picture with {count}, numbered from left to right. {found}"
 
@@ -166,7 +168,7 @@ def _thumbnails(pictures: Gallery) -> None:
         for index, picture in enumerate(pictures.pictures):
             with st.container(width=88, gap="xxsmall"):
                 words = f"Picture {index + 1}: {picture.shown_name}"
-                st.image(_square(picture), width=88, alt=words)
+                st.image(picture.thumbnail, width=88, alt=words)
                 st.button(
                     str(index + 1),
                     key=f"show-{index}",
@@ -180,10 +182,3 @@ def _thumbnails(pictures: Gallery) -> None:
 def _show(pictures: Gallery, picture: Picture) -> None:
     pictures.show(picture)
     st.session_state["marking"] = False
-
-
-def _square(picture: Picture) -> np.ndarray:
-    height, width = picture.photo.rgb.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return resized(picture.photo.rgb[top : top + side, left : left + side], 176)

@@ -11,7 +11,7 @@ def test_an_uncertain_face_says_which_confidence_an_answer_needs_here(app: AppTe
     app.run().button(key="example-one").click().run()
     app.selectbox(key="model").set_value("unsure").run()
     (heading,) = [m for m in app.markdown if m.value.startswith("##### Uncertain")]
-    assert "No expression reaches a confidence of 100 %," in heading.help
+    assert "An answer needs a confidence of 100 % here" in heading.help
 
 
 def test_a_heat_map_is_named_by_what_made_it(app: AppTest) -> None:

@@ -6,6 +6,7 @@ import weakref
 
 import numpy as np
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.testing.v1 import AppTest
 
 from fer_demo.examples import EXAMPLES
 from fer_demo.images import display_name
@@ -18,6 +19,12 @@ from tests.ui.conftest import example_png, png, wall_png
 from tests.ui.photo_page import alts, click, headings, pictures, texts, upload
 
 HOSTILE = "*bold* [link](http:x.y) $x$ <b>.jpg"
+
+
+def remove_shown(app: AppTest) -> None:
+    """Click what removes the picture on show."""
+    (button,) = [button for button in app.button if button.label == "Remove"]
+    button.click().run()
 
 
 def test_several_uploads_are_shown_one_at_a_time(app):
@@ -81,7 +88,7 @@ def test_the_limit_that_leaves_a_picture_out_is_named_and_can_be_met(app, monkey
         "One file was not read",
         "One file was left out",
     ]
-    click(app, "remove-shown")
+    remove_shown(app)
     click(app, "again-files")
     assert [p.name for p in pictures(app).pictures] == ["several.png", "uncertain.png"]
     assert "left out" not in texts(app)
@@ -120,15 +127,17 @@ def test_the_picture_on_show_is_removed_and_the_others_stay(app):
     names = ("one", "several", "uncertain")
     upload(app.run(), *((f"{name}.png", example_png(name)) for name in names))
     click(app, "show-1")
-    click(app, "remove-shown")
+    remove_shown(app)
     assert not app.exception
     assert [p.name for p in pictures(app).pictures] == ["one.png", "uncertain.png"]
     assert "uncertain.png" in texts(app)
     assert len(headings(app)) == 1
-    click(app, "remove-shown")  # the last of the row
+    (key,) = [button.key for button in app.button if button.label == "Remove"]
+    assert key.endswith(pictures(app).picture.digest[:12]), "a late click removes no other"
+    remove_shown(app)  # the last of the row
     assert "one.png" in texts(app)
     assert len(headings(app)) == 1
-    assert "remove-shown" not in [button.key for button in app.button], "there is Clear"
+    assert "Remove" not in [button.label for button in app.button], "there is Clear"
 
 
 def test_clicks_that_come_late_ask_for_pictures_that_are_gone_and_change_nothing(app):
@@ -155,7 +164,7 @@ def test_a_choice_of_class_is_not_kept_for_the_picture_after_a_removed_one(app):
     upload(app.run(), ("a.png", example_png("one")), ("b.png", example_png("several")))
     app.button_group(key="face1").set_value("fear").run()
     app.query_params["face1"] = "fear"  # as a browser does at once
-    click(app, "remove-shown")
+    remove_shown(app)
     assert "face1" not in app.query_params
     top = next(iter(pictures(app).picture.analyses.values())).predictions.top[0]
     assert f"Face 1 with the Influence map for {EXPRESSIONS[top]}." in alts(app)
@@ -228,7 +237,7 @@ def test_what_is_removed_or_cleared_is_held_by_nothing(app):
     click(app, "mark")
     held = [weakref.ref(picture) for picture in pictures(app).pictures]
     pixels = [weakref.ref(picture.photo.rgb) for picture in pictures(app).pictures]
-    click(app, "remove-shown")
+    remove_shown(app)
     settle()  # what a collection alone finds may have been frozen meanwhile
     assert [ref() is None for ref in held] == [False, True, False, False]
     click(app, "clear")

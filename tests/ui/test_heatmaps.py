@@ -78,9 +78,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     calls: list[str] = []
     compute = heatmaps._compute
 
-    def counting(model: str, method: str, crop: object, k: int) -> object:
+    def counting(picture: object, model: str, method: str, crop: object, k: int) -> object:
         calls.append(f"{method} {EXPRESSIONS[k]}")
-        return compute(model, method, crop, k)
+        return compute(picture, model, method, crop, k)
 
     monkeypatch.setattr(heatmaps, "_compute", counting)
     return calls
@@ -97,6 +97,31 @@ def test_a_map_is_computed_when_it_is_asked_for_and_never_again(one, monkeypatch
     one.slider(key="opacity").set_value(20).run()
     one.slider(key="threshold").set_value(0.5).run()
     assert calls == [f"influence {other}"]
+
+
+@pytest.mark.parametrize("method", ["influence", "layer_cam"])
+def test_the_mean_of_several_models_and_each_of_them_share_their_maps(app, monkeypatch, method):
+    app.run().button(key="example-one").click().run()
+    drawn, find = [], getattr(heatmaps.GradientMaps, method)
+
+    def counting(network: object, *given: object) -> object:
+        drawn.append(network)
+        return find(network, *given)
+
+    monkeypatch.setattr(heatmaps.GradientMaps, method, counting)
+    app.selectbox(key="model").set_value("ensemble").run()
+    app.radio(key="map-method").set_value(method).run()
+    app.button_group(key="face1").set_value("fear").run()
+    first = len(drawn)
+    assert first >= 2
+    for name in ("sure", "unsure"):
+        app.selectbox(key="model").set_value(name).run()
+        app.button_group(key="face1").set_value("fear").run()
+    fear = [key for key in maps(app) if key[1] == method and key[3] == EXPRESSIONS.index("fear")]
+    assert {name for name, *_ in fear} == {"sure", "unsure", "ensemble"}
+    assert len({id(network) for network in drawn}) == 2
+    kinds = {key[3] for key in maps(app) if key[1] == method}
+    assert len(drawn) <= 2 * len(kinds), "each network once for an expression"
 
 
 def test_occlusion_serves_all_expressions_at_once(one, monkeypatch):

@@ -27,7 +27,7 @@ def test_a_missed_face_can_be_typed_and_removed(app):
     click(app, "FormSubmitter:box-Add this face")
     assert pictures(app).picture.added == ((40, 72, 160, 168),)
     assert len(headings(app)) == 1
-    click(app, "remove-1")
+    click(app, "remove-1-40-72-160-168")
     assert "No face found in wall.png." in texts(app)
 
 

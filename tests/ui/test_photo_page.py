@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fer_demo import pipeline
+from fer_demo.faces import FaceDetector
 from fer_demo.types import EXPRESSIONS
 from fer_demo.ui import resources
 from fer_demo.ui.layout import NOTICE, NOTICE_TITLE
@@ -103,13 +104,18 @@ def test_uncertain_is_said_with_the_two_nearest(one):
 def analysed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which model reads a picture from now on."""
     read = []
-    analyse = pipeline.analyse
+    analyse, read_by = pipeline.analyse, pipeline.read_by
 
     def watch(photo, detector, classifier, **options):
         read.append(classifier.name)
         return analyse(photo, detector, classifier, **options)
 
+    def watch_another(classifier, analysis):
+        read.append(classifier.name)
+        return read_by(classifier, analysis)
+
     monkeypatch.setattr(pipeline, "analyse", watch)  # a page is run anew, and imports it
+    monkeypatch.setattr(pipeline, "read_by", watch_another)
     return read
 
 
@@ -189,6 +195,17 @@ def test_fifty_faces_come_in_pages_and_more_are_counted(app, monkeypatch):
     assert any("more were left out" in info.value for info in app.info)
     app.pagination(key="page").set_value(10).run()
     assert any("Cards of faces 46 to 50 of 50" in c.value for c in app.caption)
+    searched = []
+    detect = FaceDetector.detect
+    monkeypatch.setattr(
+        FaceDetector, "detect", lambda *given: (searched.append(given), detect(*given))[1]
+    )
+    app.selectbox(key="model").set_value("unsure").run()
+    assert any("Cards of faces 46 to 50 of 50" in c.value for c in app.caption)
+    assert not searched, "the faces are the same"
+    app.slider(key="threshold").set_value(0.9).run()
+    assert any("Cards of faces 1 to 5 of" in c.value for c in app.caption)
+    assert searched
 
 
 def test_the_simpler_detector_is_said(one):
