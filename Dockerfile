@@ -46,7 +46,7 @@ ENV STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
 
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD \
-    ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+    ["python", "-c", "import os, urllib.request as u; e = os.environ.get; u.urlopen('/'.join(filter(None, ['http://127.0.0.1:' + e('STREAMLIT_SERVER_PORT'), e('STREAMLIT_SERVER_BASE_URL_PATH', '').strip('/'), '_stcore/health'])), timeout=4)"]
 # A Space's page is an iframe of another site: without "none" its uploads lack the XSRF cookie. Elsewhere
 # "none" would only weaken it, and over plain http browsers drop such a cookie altogether.
 CMD ["sh", "-c", "[ -z \"$SPACE_HOST\" ] || export STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE=none; exec streamlit run app.py"]

@@ -13,6 +13,12 @@ DEFAULT_HUB_REPOS: tuple[str, ...] = ()
 """Hub repositories that serve the weights where FER_HUB_REPOS is not set; the bundled ones do
 while this is empty. `python -m training.publish` prints the line to put here."""
 
+BUNDLED = "bundled"
+"""In place of repositories: the weights that lie in this one."""
+
+MOST = 1_000_000
+"""The largest number that a setting takes: what is beyond makes some library fail."""
+
 MAX_FACES = 50
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
@@ -24,8 +30,8 @@ class Settings:
     """Settings of one process."""
 
     hub_repos: tuple[str, ...] = DEFAULT_HUB_REPOS
-    """FER_HUB_REPOS: "owner/name" or "owner/name@revision", one a model, separated by commas; set
-    but empty for the bundled weights."""
+    """FER_HUB_REPOS: "owner/name" or "owner/name@revision", one a model, separated by commas;
+    "bundled" for the bundled weights."""
     hub_deadline: float = 120.0
     """FER_HUB_DEADLINE: seconds that a download may take, all in all."""
     max_faces: int = MAX_FACES
@@ -72,9 +78,11 @@ def _cores() -> int:
 
 
 def _repos(environment: Mapping[str, str], name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    if name not in environment:
+    repos = tuple(repo.strip() for repo in environment.get(name, "").split(",") if repo.strip())
+    if not repos:  # a Dockerfile's variable is there and empty
         return default
-    repos = tuple(repo.strip() for repo in environment[name].split(",") if repo.strip())
+    if repos == (BUNDLED,):
+        return ()
     for repo in repos:
         if not _REPO.fullmatch(repo):
             raise BadSetting(
@@ -105,6 +113,6 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value < float("inf"):
-        raise BadSetting(f'{name} must be a number above 0, not "{text}".')
+    if not 0 < value <= MOST:
+        raise BadSetting(f'{name} must be a number above 0, at most {MOST:,}, not "{text}".')
     return value

@@ -6,6 +6,9 @@ import json
 import os
 import re
 import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -70,9 +73,29 @@ def test_what_is_copied_exists_and_is_not_ignored() -> None:
     assert all((ROOT / source).exists() for source in sources)
 
 
-def test_the_health_check_asks_the_port_that_is_served() -> None:
-    (served,) = re.findall(r"STREAMLIT_SERVER_PORT=(\d+)", TEXT)
-    assert re.findall(r"http://127.0.0.1:(\d+)/_stcore/health", TEXT) == [served]
+def test_the_health_check_asks_where_the_app_is_served() -> None:
+    (script,) = re.findall(r"HEALTHCHECK .* CMD \\\n +\[\"python\", \"-c\", \"(.*)\"\]\n", TEXT)
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    for path in ("", "/fer/"):
+        with HTTPServer(("127.0.0.1", 0), Handler) as server:
+            threading.Thread(target=server.handle_request, daemon=True).start()
+            settings = {"STREAMLIT_SERVER_PORT": str(server.server_port)}
+            settings |= {"STREAMLIT_SERVER_BASE_URL_PATH": path} if path else {}
+            done = subprocess.run(
+                [sys.executable, "-c", script], env={**os.environ, **settings}, check=False
+            )
+        assert done.returncode == 0
+    assert seen == ["/_stcore/health", "/fer/_stcore/health"]
 
 
 def test_the_commands_in_it_are_valid_shell() -> None:

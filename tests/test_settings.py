@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fer_demo.errors import BadSetting
-from fer_demo.settings import Settings
+from fer_demo.settings import Settings, _repos
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -14,7 +14,12 @@ def test_settings_come_from_the_environment() -> None:
     )
     assert settings.hub_repos == ("a/b@v1", "c/d")
     assert (settings.hub_deadline, settings.threads, settings.max_faces) == (7.5, 3, 50)
-    assert Settings.from_environment({"FER_HUB_REPOS": ""}).hub_repos == ()
+
+
+def test_an_empty_list_of_repositories_is_one_that_is_not_set() -> None:
+    for environment in ({}, {"X": ""}, {"X": " , "}):
+        assert _repos(environment, "X", ("a/b",)) == ("a/b",)
+    assert _repos({"X": "bundled"}, "X", ("a/b",)) == ()
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,8 @@ def test_the_host_of_a_space_is_one_that_can_stand_in_a_link(value: str, host: s
         ("FER_HUB_DEADLINE", "nan"),
         ("FER_MAX_FACES", "2.5"),
         ("FER_THREADS", "inf"),
+        ("FER_THREADS", "2147483648"),
+        ("FER_HUB_DEADLINE", "1e10"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named_in_a_sentence(name: str, value: str) -> None:
