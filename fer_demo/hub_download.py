@@ -45,6 +45,14 @@ REPORT_EVERY = 0.1
 """Seconds between two progress lines."""
 
 
+MAX_BYTES = 500_000_000
+"""Of one file; the networks that ship have 8 and 22 MB."""
+
+
+class TooLarge(Exception):
+    """A file is larger than any that the app could use; the message is a clause."""
+
+
 class _Report(tqdm):
     """Progress as lines on standard output instead of a bar."""
 
@@ -103,6 +111,11 @@ def main() -> None:
 
 def _fetch(repo: str, files: list[str], revision: str | None, cache: str) -> str:
     for file in files:
+        size = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision)).size
+        if size is not None and size > MAX_BYTES:
+            raise TooLarge(
+                f"{file} has more than {MAX_BYTES // 10**6} MB, the most that is fetched"
+            )
         bar = _Report if file == files[-1] else None
         path = hf_hub_download(repo, file, revision=revision, cache_dir=cache, tqdm_class=bar)
         # The first file settles which commit a branch means; the others are taken from that.
@@ -115,6 +128,8 @@ def _reason(error: Exception, repo: str, revision: str | None) -> tuple[str, Kin
     if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     match error:
+        case TooLarge():
+            return f"{error}.", "final"
         case OfflineModeIsEnabled():
             return "offline mode is on. Unset HF_HUB_OFFLINE to fetch it.", "temporary"
         case HFValidationError():

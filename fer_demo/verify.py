@@ -127,6 +127,10 @@ def _card(config: dict[str, Any], file: dict[str, Any], name: str, source: str) 
     unknown = set(pretrained) - PRETRAINED_KEYS | set(arguments) - {"in_chans", "output_stride"}
     if unknown:
         raise Refused(f'config.json holds "{min(unknown)}", which training.export never writes')
+    if {config["num_classes"], pretrained["num_classes"]} != {NUM_LOGITS}:
+        raise Refused(f"it does not have {NUM_LOGITS} classes")
+    if pretrained.get("fixed_input_size"):
+        raise Refused("its architecture is made for pictures of one size")
     if tuple(config["label_names"]) != LABELS or tuple(pretrained["label_names"]) != LABELS:
         raise Refused("its labels are not FER2013's seven and FER+'s eight, in order")
     channels, height, width = pretrained["input_size"]

@@ -45,6 +45,12 @@ def drip(handler: Handler) -> None:
             return
 
 
+def huge(handler: Handler) -> None:
+    """A file of ten gigabytes, as the Hub tells of it."""
+    told = {"ETag": '"0"', "X-Repo-Commit": "0" * 40, "X-Linked-Size": str(10**10)}
+    handler.answer(200, headers=told)
+
+
 def page(handler: Handler) -> None:
     """A network's sign-in page, with status 200."""
     body = b"<!doctype html><title>Welcome to our Wi-Fi</title>"

@@ -97,11 +97,21 @@ def rename_label(config: dict[str, Any]) -> None:
     config["label_names"][3] = "fer2013/smile"
 
 
+def many_classes(config: dict[str, Any]) -> None:
+    config["num_classes"] = 1000
+
+
+def fix_the_size(config: dict[str, Any]) -> None:
+    config["pretrained_cfg"]["fixed_input_size"] = True
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"state": poison}, "not finite"),
         ({"state": narrow}, "tensors are not those of test_resnet"),
+        ({"config": many_classes}, "it does not have 15 classes"),
+        ({"config": fix_the_size}, "made for pictures of one size"),
         ({"config": rename_label}, "labels are not FER2013's seven and FER+'s eight"),
     ],
 )

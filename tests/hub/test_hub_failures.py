@@ -15,7 +15,7 @@ from fer_demo.weights import (
     detector_file,
 )
 from tests.hub.conftest import REPO, assert_bundled, from_hub
-from tests.hub_failures import drip, on, page, silence, status
+from tests.hub_failures import drip, huge, on, page, silence, status
 from tests.hub_server import HubServer, Interference, restart
 
 
@@ -28,6 +28,7 @@ from tests.hub_server import HubServer, Interference, restart
         (on("", status(429, Retry_After="77")), "too many requests. Start again in 77 seconds."),
         (on("", status(500)), "in trouble (status 500)"),
         (on("", page), "not the Hub. A sign-in page of the network"),
+        (on("model.safetensors", huge, method="HEAD"), "model.safetensors has more than 500 MB"),
         (on("/store", status(404)), "shows no repository"),
         (on("/store", page), "incomplete"),
         (on("manifest.json", page, method="GET"), "incomplete"),
