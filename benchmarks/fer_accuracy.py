@@ -9,22 +9,26 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from fer_demo.bench.peer import ROOT, peer_python
+from fer_demo.errors import FerDemoError
+from training.command import told
 from training.data import read_train_and_valid
 from training.duplicates import seen_in
 
 
-def main() -> None:
+@told
+def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--data", type=Path, required=True)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     python = peer_python()
     if python is None:
         parser.error("the peer is not installed: sh benchmarks/peers/install_fer.sh")
@@ -34,8 +38,10 @@ def main() -> None:
         np.save(crops, test.grey)
         script = ROOT / "benchmarks" / "peers" / "fer_labels.py"
         done = subprocess.run(
-            [str(python), str(script), str(crops)], stdout=subprocess.PIPE, text=True, check=True
+            [str(python), str(script), str(crops)], stdout=subprocess.PIPE, text=True, check=False
         )
+    if done.returncode:
+        raise FerDemoError("The peer failed; what it said stands above.")
     right = np.array(json.loads(done.stdout.strip().splitlines()[-1])) == test.label
     unseen = ~seen_in(test.grey, train.grey)
     for name, hits in (("PublicTest", right), ("PublicTest, unseen", right[unseen])):
@@ -44,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -33,6 +33,8 @@ BARS: tuple[tuple[str, str, float, float, bool], ...] = (
 def run(given: argparse.Namespace) -> int:
     """Measure, print, write; the exit status is 0 whatever the figures are."""
     settings = Settings.from_environment()
+    if given.json and not given.json.parent.is_dir():  # told now, not after minutes
+        raise FileNotFoundError(f"{given.json.parent} is not a folder: --json cannot write there.")
     names = model_names(settings)
     default = "efficientnet_b0" if "efficientnet_b0" in names else names[0]
     figures = measure(given.model or default, settings)
