@@ -114,5 +114,5 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= MOST:
-        raise BadSetting(f'{name} must be a number above 0, at most {MOST:,}, not "{text}".')
+        raise BadSetting(f'{name} must be a number above 0 and up to {MOST:,}, not "{text}".')
     return value

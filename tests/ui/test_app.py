@@ -18,7 +18,7 @@ def test_a_bad_setting_is_one_sentence_on_every_page(
     app.switch_page(f"fer_demo/ui/{page}.py").run()
     assert not app.exception
     assert [error.value for error in app.error] == [
-        'FER_THREADS must be a number above 0, not "two".'
+        'FER_THREADS must be a number above 0 and up to 1,000,000, not "two".'
     ]
 
 
