@@ -100,5 +100,5 @@ def traded(trade: Trade) -> str:
     """Both sides of a trade, in words."""
     return (
         f"Answers for **{100 * trade.coverage:.0f} of 100** faces, and is right in "
-        f"**{100 * trade.accuracy:.0f} of 100** of these answers."
+        f"**{min(99, round(100 * trade.accuracy))} of 100** of these answers."
     )

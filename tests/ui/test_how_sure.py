@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fer_demo.answers import Answers
+from fer_demo.answers import Answers, Trade
 from fer_demo.types import EXPRESSIONS, Analysis
 from fer_demo.ui.how_sure import record, traded
 from fer_demo.weights import BUNDLED
@@ -95,6 +95,7 @@ def test_both_sides_of_a_trade_are_said(answers: Answers):
     assert traded(answers.fitted) == (
         "Answers for **66 of 100** faces, and is right in **95 of 100** of these answers."
     )
+    assert "**99 of 100** of these" in traded(Trade(0.99, 0.29, 0.999)), "nothing is always right"
 
 
 def _page(answers):
