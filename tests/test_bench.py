@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.visitor import slower_and_late
+from fer_demo.__main__ import main
 from fer_demo.bench import app, peer, report
 from fer_demo.bench.peer import SIZES, crowd
 from fer_demo.weights import BUNDLED
@@ -49,6 +51,18 @@ def lines(figures: dict[str, Any]) -> dict[str, list[str]]:
     said = {words: name for name, words, *_ in report.BARS}
     table = (line for line in report.as_text(figures).splitlines() if line[:44].strip() in said)
     return {said[line[:44].strip()]: line[44:].split() for line in table}
+
+
+def test_a_place_where_no_file_can_be_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("it was measured")
+
+    monkeypatch.setattr(report, "measure", refuse)
+    for place in (tmp_path, tmp_path / "nowhere" / "bench.json"):
+        assert main(["bench", "--json", str(place)]) == 2
+        assert f"--json {place}: there is no such place" in capsys.readouterr().err
 
 
 def test_the_report_holds_every_figure_against_its_bar_and_its_aim() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fer_demo.bench import app, heatmaps, peer, speed
 from fer_demo.classifier import load_classifier
+from fer_demo.errors import FerDemoError
 from fer_demo.faces import load_detector
 from fer_demo.settings import Settings
 from fer_demo.weights import model_names, open_weights
@@ -33,8 +34,9 @@ BARS: tuple[tuple[str, str, float, float, bool], ...] = (
 def run(given: argparse.Namespace) -> int:
     """Measure, print, write; the exit status is 0 whatever the figures are."""
     settings = Settings.from_environment()
-    if given.json and not given.json.parent.is_dir():  # told now, not after minutes
-        raise FileNotFoundError(f"{given.json.parent} is not a folder: --json cannot write there.")
+    if given.json and (given.json.is_dir() or not given.json.parent.is_dir()):
+        # Told now, not after minutes.
+        raise FerDemoError(f"--json {given.json}: there is no such place for a file.")
     names = model_names(settings)
     default = "efficientnet_b0" if "efficientnet_b0" in names else names[0]
     figures = measure(given.model or default, settings)
