@@ -287,9 +287,11 @@ def _read_folder_split(data: Path, split: str, labels: Mapping[str, str]) -> Lab
     """
     folders = _parts(data)
     if not folders:
-        faces, beside = read_folder(data, labels), _parts(data.resolve().parent)
-        apart = data.resolve() in beside  # a part of a copy, named by itself
-        return replace(faces, **_caution(data, beside)) if apart else faces
+        faces, alone = read_folder(data, labels), data.resolve()
+        beside = _parts(alone.parent)
+        if alone not in beside or _sizes(beside) not in (MERGED_TESTS, TRAINS_ON_TESTS):
+            return faces  # a set of any name, whose folder may be called test as well
+        return replace(faces, **_caution(alone, beside))
     held = folders[1:]
     index = list(SPLITS).index(split)
     if split == "private_test" and len(held) < 2:
@@ -319,8 +321,7 @@ def _caution(wanted: Path, folders: list[Path]) -> dict[str, Any]:
         wanted: the part.
         folders: all of them.
     """
-    sizes = tuple(_count_pictures(folder) for folder in folders)
-    index = [folder.name for folder in folders].index(wanted.resolve().name)
+    sizes, index = _sizes(folders), folders.index(wanted)
     if sizes == tuple(OFFICIAL_COUNTS.values()):
         return {}
     if sizes == MERGED_TESTS:
@@ -344,8 +345,11 @@ def _caution(wanted: Path, folders: list[Path]) -> dict[str, Any]:
     }
 
 
-def _count_pictures(folder: Path) -> int:
-    return sum(path.suffix.lower() in PICTURES for path in folder.glob("*/*"))
+def _sizes(folders: list[Path]) -> tuple[int, ...]:
+    """How many pictures lie in each."""
+    return tuple(
+        sum(path.suffix.lower() in PICTURES for path in folder.glob("*/*")) for folder in folders
+    )
 
 
 def read_folder(folder: Path, labels: Mapping[str, str] | None = None) -> LabelledFaces:

@@ -314,6 +314,19 @@ def test_a_part_of_such_a_copy_is_flagged_where_it_is_named_by_itself(
     assert read_split(tmp_path / "mine", "public_test").caution == ""
     monkeypatch.chdir(tmp_path)
     assert not read_split(Path(held), "public_test").for_selection
+    write_pictures(tmp_path / "other" / "train", ["happy"], 1)
+    write_pictures(tmp_path / "other" / held, ["happy"], 1)
+    assert read_split(tmp_path / "other" / held, "public_test").caution == "", "no FER2013"
+
+
+def test_the_parts_of_a_copy_may_be_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.data.MERGED_TESTS", (3, 2))
+    (tmp_path / "copy").mkdir()
+    for name, stored, count in (("train", "a", 3), ("test", "other/train", 2)):
+        write_pictures(tmp_path / stored, ["happy"], count)
+        (tmp_path / "copy" / name).symlink_to(tmp_path / stored)
+    assert read_split(tmp_path / "copy", "train").for_selection
+    assert not read_split(tmp_path / "copy", "public_test").for_selection
 
 
 def test_label_maps(tmp_path: Path) -> None:
