@@ -143,15 +143,18 @@ class Haar(FaceDetector):
         return rows[rows[:, 14] >= threshold]
 
 
-def with_added(faces: Faces, added: NDArray[np.float32] | None) -> Faces:
-    """The faces and those a person marked, (K, 4) boxes in photo pixels, left to right.
-
-    A marked box stands for a face that was found there, too: both would be one face twice.
-    """
+def not_marked(faces: Faces, added: NDArray[np.float32] | None) -> Faces:
+    """The faces but those that a marked box, (K, 4), stands for: both would be one face twice."""
     if added is None or len(added) == 0:
         return faces
-    found_too = overlaps(faces.xyxy.astype(float), added.astype(float)).max(axis=1) > OVERLAP
-    faces = faces[np.flatnonzero(~found_too)]
+    overlap = overlaps(faces.xyxy.astype(float), added.astype(float)).max(axis=1)
+    return faces[np.flatnonzero(overlap <= OVERLAP)]
+
+
+def with_added(faces: Faces, added: NDArray[np.float32] | None) -> Faces:
+    """The faces and those a person marked, (K, 4) boxes in photo pixels, left to right."""
+    if added is None or len(added) == 0:
+        return faces
     landmarks = None
     if faces.landmarks is not None:
         unknown = np.full((len(added), 5, 2), np.nan, np.float32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fer_demo.classifier import Predictor
 from fer_demo.crops import align, whole_picture
-from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector, largest, with_added
+from fer_demo.faces import DEFAULT_THRESHOLD, FaceDetector, largest, not_marked, with_added
 from fer_demo.quality import face_warnings
 from fer_demo.settings import MAX_FACES
 from fer_demo.types import Analysis, Faces, Photo
@@ -39,16 +39,14 @@ def analyse(
     start = time.perf_counter()
     if whole:
         crops, left_out = whole_picture(photo), 0
-        corners = crops.to_photo @ [
-            [0, 1],
-            [0, 1],
-            [1, 1],
-        ]  # top left and bottom right: what is read
+        ends = [[0, 1], [0, 1], [1, 1]]  # of the square that is read: top left, bottom right
+        corners = crops.to_photo @ ends
         faces = Faces(corners.mT.reshape(-1, 4).astype(np.float32), np.ones(1, np.float32))
         detected = time.perf_counter()
     else:
         room = max_faces - (0 if added is None else len(added))
-        faces, left_out = largest(detector.detect(photo, threshold), max(0, room))
+        found = not_marked(detector.detect(photo, threshold), added)
+        faces, left_out = largest(found, max(0, room))
         faces, more = largest(with_added(faces, added), max_faces)
         left_out += more
         detected = time.perf_counter()

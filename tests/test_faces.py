@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from fer_demo.faces import LIVE_SIDES, PHOTO_SIDES, FaceDetector, Haar, YuNet, largest, with_added
+from fer_demo.faces import (
+    LIVE_SIDES,
+    PHOTO_SIDES,
+    FaceDetector,
+    Haar,
+    YuNet,
+    largest,
+    not_marked,
+    with_added,
+)
 from fer_demo.images import read_photo
 from fer_demo.types import Faces, Photo
 
@@ -118,11 +127,10 @@ def test_a_marked_box_stands_for_a_face_that_was_found_there() -> None:
         np.full(2, 0.9, np.float32),
         np.zeros((2, 5, 2), np.float32),
     )
-    faces = with_added(found, np.array([[48, -1, 59, 11]], np.float32))
-    assert faces.xyxy[:, 0].tolist() == [0, 48]
-    assert faces.has_landmarks().tolist() == [True, False]
-    nobody = with_added(found[:0], np.array([[48, -1, 59, 11]], np.float32))
-    assert nobody.xyxy[:, 0].tolist() == [48]
+    marked = np.array([[48, -1, 59, 11]], np.float32)
+    assert not_marked(found, marked).xyxy[:, 0].tolist() == [0]
+    assert not_marked(found, marked + 100).xyxy[:, 0].tolist() == [0, 50]
+    assert len(not_marked(found[:0], marked)) == 0
 
 
 def test_beyond_the_limit_the_largest_faces_stay_in_order() -> None:

@@ -82,6 +82,16 @@ def test_a_face_that_a_person_marked_is_analysed_like_the_others(classifier: Cla
     np.testing.assert_array_equal(marked.faces.xyxy, box)
 
 
+def test_a_marked_box_takes_the_place_of_the_face_that_was_found_there(
+    classifier: Classifier,
+) -> None:
+    found = Crowd(9).detect(Photo(astronaut())).xyxy
+    box = found[[8]] + np.float32(0.5)
+    result = analyse(Photo(astronaut()), Crowd(9), classifier, added=box, max_faces=9)
+    assert (len(result), result.left_out) == (9, 0)
+    assert np.isclose(result.faces.xyxy, box).all(axis=1).sum() == 1
+
+
 def test_a_face_that_a_person_marked_is_kept_before_larger_ones(classifier: Classifier) -> None:
     box = np.array([[1, 1, 12, 12]], np.float32)
     result = analyse(Photo(astronaut()), Crowd(9), classifier, added=box, max_faces=4)
