@@ -19,6 +19,10 @@ BUNDLED = "bundled"
 MOST = 1_000_000
 """The largest number that a setting takes: what is beyond makes some library fail."""
 
+MOST_LIVE_SECONDS = 80_000
+"""TURN providers give credentials for a day, and a stream may begin with some that are kept for a
+while already (`fer_demo.live.turn`)."""
+
 MAX_FACES = 50
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
@@ -65,7 +69,9 @@ class Settings:
             open_megapixels=_count(environment, "FER_OPEN_MEGAPIXELS", plain.open_megapixels),
             threads=_count(environment, "FER_THREADS", plain.threads),
             live_places=_count(environment, "FER_LIVE_PLACES", plain.live_places),
-            live_seconds=_number(environment, "FER_LIVE_SECONDS", plain.live_seconds),
+            live_seconds=_number(
+                environment, "FER_LIVE_SECONDS", plain.live_seconds, MOST_LIVE_SECONDS
+            ),
             space_host=_host(environment.get("SPACE_HOST", "")),
         )
 
@@ -105,7 +111,7 @@ def _count(environment: Mapping[str, str], name: str, default: int) -> int:
     return int(value)
 
 
-def _number(environment: Mapping[str, str], name: str, default: float) -> float:
+def _number(environment: Mapping[str, str], name: str, default: float, most: int = MOST) -> float:
     text = environment.get(name, "").strip()
     if not text:
         return default
@@ -113,6 +119,6 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value <= MOST:
-        raise BadSetting(f'{name} must be a number above 0 and up to {MOST:,}, not "{text}".')
+    if not 0 < value <= most:
+        raise BadSetting(f'{name} must be a number above 0 and up to {most:,}, not "{text}".')
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fer_demo.errors import BadSetting
-from fer_demo.settings import Settings, _repos
+from fer_demo.settings import Settings
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -17,9 +17,9 @@ def test_settings_come_from_the_environment() -> None:
 
 
 def test_an_empty_list_of_repositories_is_one_that_is_not_set() -> None:
-    for environment in ({}, {"X": ""}, {"X": " , "}):
-        assert _repos(environment, "X", ("a/b",)) == ("a/b",)
-    assert _repos({"X": "bundled"}, "X", ("a/b",)) == ()
+    by_default = Settings.from_environment({}).hub_repos
+    for said, meant in (("", by_default), (" , ", by_default), ("bundled", ()), ("a/b", ("a/b",))):
+        assert Settings.from_environment({"FER_HUB_REPOS": said}).hub_repos == meant
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ def test_the_host_of_a_space_is_one_that_can_stand_in_a_link(value: str, host: s
         ("FER_THREADS", "inf"),
         ("FER_THREADS", "2147483648"),
         ("FER_HUB_DEADLINE", "1e10"),
+        ("FER_LIVE_SECONDS", "86400"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named_in_a_sentence(name: str, value: str) -> None:

@@ -30,9 +30,6 @@ KEPT_SECONDS = 1800
 SPARE_SECONDS = 600
 """That credentials are valid beyond the end of the stream that starts with them last."""
 
-MAX_LIFETIME = 86_400
-"""The most that Twilio gives, s; it refuses who asks for more."""
-
 RETRY_SECONDS = 60.0
 """A provider that failed is not asked again for so long: each time may cost `TIMEOUT`."""
 
@@ -93,7 +90,7 @@ def ice_servers(environment: Mapping[str, str], live_seconds: float) -> list[Ser
     FER_ICE_SERVERS is a JSON list that stands for all of them; "[]" keeps to direct connections.
 
     Args:
-        live_seconds: for which a stream may run: credentials are valid for longer, up to a day.
+        live_seconds: for which a stream may run: credentials are valid for longer.
 
     Raises:
         BadSetting: FER_ICE_SERVERS is not such a list.
@@ -103,7 +100,7 @@ def ice_servers(environment: Mapping[str, str], live_seconds: float) -> list[Ser
         return _own(own)
     try:
         lifetime = math.ceil(KEPT_SECONDS + live_seconds + SPARE_SECONDS)
-        found = _from_provider(environment, min(lifetime, MAX_LIFETIME))
+        found = _from_provider(environment, lifetime)
         servers = best_first(found if isinstance(found, list) else [found])
         if not servers:
             raise ValueError("no server has an address")
