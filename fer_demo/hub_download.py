@@ -44,7 +44,6 @@ NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENO
 REPORT_EVERY = 0.1
 """Seconds between two progress lines."""
 
-
 MAX_BYTES = 500_000_000
 """Of one file; the networks that ship have 8 and 22 MB."""
 
@@ -111,7 +110,8 @@ def main() -> None:
 
 def _fetch(repo: str, files: list[str], revision: str | None, cache: str) -> str:
     for file in files:
-        size = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision)).size
+        url = hf_hub_url(repo, file, revision=revision)
+        size = get_hf_file_metadata(url, retry_on_errors=True).size
         if size is not None and size > MAX_BYTES:
             raise TooLarge(
                 f"{file} has more than {MAX_BYTES // 10**6} MB, the most that is fetched"
