@@ -56,8 +56,8 @@ WARNING_HELP = {
     "dark glasses, a drawing or a statue can be the reason.",
     "unclear mouth": "Nothing like lips or teeth stands out where the mouth should be. A mask or a "
     "hand can be the reason: the answer then rests on eyes and brows.",
-    "not detected": "You marked this face, and no detector vouches for it. If there is none, the "
-    "answer means nothing.",
+    "not detected": "This box was marked, or is the whole picture: the detector does not vouch for "
+    "it. If there is no face in it, the answer means nothing.",
     "may be a drawing": "The face has wide areas without any shading, as drawings have. The "
     "network knows photographs only.",
 }
@@ -116,10 +116,10 @@ def _forget_choices(kept: int) -> None:
 def _begin_anew_for_other_faces(now: tuple[str, Question], analysis: Analysis) -> None:
     """Face 2 of another picture, or of another answer, is another face: its choice is not kept."""
     before: tuple[str, Question] | None = st.session_state.get("cards_for")
-    if before not in (None, now):
+    if before is not None and before != now:
         _forget_choices(len(analysis))
         # Were these deleted too, the address would give them back: the browser sends it each time.
-        if before is None or (before[0], replace(before[1], model=now[1].model)) != now:
+        if (before[0], replace(before[1], model=now[1].model)) != now:
             st.session_state["page"] = 1  # of the same faces another model shows the same page
         for face in range(len(analysis)):
             st.session_state[_class_key(face)] = _predicted(analysis, face)
@@ -210,6 +210,7 @@ def _head(picture: Picture, analysis: Analysis, face: int) -> None:
         horizontal=True, vertical_alignment="center", gap="xsmall", key=f"head-{face + 1}"
     ):
         st.image(badge(face + 1, face_colour(analysis, face)), alt=f"Face {face + 1}")
+        # Down, or 77.46 % would be said to be 77.5 % where 77.5 % are needed.
         reached = math.floor(1000 * float(analysis.predictions.confidence[face])) / 1000
         uncertain = UNCERTAIN_HELP.format(
             limit=said_limit(analysis.uncertain_below), reached=said_limit(reached)

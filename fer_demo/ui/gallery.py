@@ -68,7 +68,9 @@ class Picture:
     """(h, w) by model, method, grey crop and expression: a face keeps its maps under any setting of
     the detector."""
 
-    _thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
+    _thumbnail: NDArray[np.uint8] | None = field(
+        default=None, init=False, compare=False, repr=False
+    )
 
     @property
     def shown_name(self) -> str:
