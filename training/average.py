@@ -57,6 +57,7 @@ def average(folders: list[Path], to: Path) -> dict[str, Any]:
     history: dict[str, Any] = {"epochs_done": max(one.get("epochs_done", 0) for one in recipes)}
     if teachers := [name for one in recipes for name in one.get("teachers", ())]:
         history["teachers"] = list(dict.fromkeys(teachers))
+    recipes[-1].pop("changed", None)  # at steps of its own run
     config["fer_demo"] = {
         "format": 1,
         "temperature": dict.fromkeys(config["fer_demo"]["temperature"], 1.0),

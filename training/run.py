@@ -107,7 +107,7 @@ class Run:
         self.recipe, self.out, self.step = recipe, out, 0
         self.history: list[dict[str, float | None]] = []
         self.changed: list[str] = []
-        """Settings that were others up to some step: the recipe tells how the run ended."""
+        """Learning rates that were others up to some step: the recipe tells how the run ended."""
         self.seconds = 0.0
         """Of training and validation, those of epochs that were broken off too."""
         self.data = fingerprint(train.grey, train.label, train.votes)

@@ -206,8 +206,11 @@ def sweep(given: argparse.Namespace, stop: Stop) -> tuple[list[Outcome], list[di
     }
     recipes = {name: recipe_at(given.recipe, overrides, point) for name, point in points.items()}
     refuse_unused(list(recipes.values()), given.targets, given.weights)
-    for recipe in recipes.values():
-        check_inputs(recipe, targeted=given.targets is not None, begun=given.weights is not None)
+    for name, recipe in recipes.items():
+        began = (given.out / name / "last.pt").is_file()
+        check_inputs(
+            recipe, targeted=given.targets is not None, begun=began or given.weights is not None
+        )
     train, valid = read_train_and_valid(given.data)
     valid = fit_for_selection(valid, train)
     tell_cautions(train, valid)

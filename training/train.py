@@ -142,8 +142,8 @@ def resume_point(run: Run) -> Path:
     if not longer and run.recipe.decay_epochs != recipe.decay_epochs and old["step"] > decay_begins:
         raise TrainingStopped(
             f"{path} is past the epoch in which its learning rate began to fall: another "
-            "--decay-epochs would raise it again. Only a longer run, with --epochs, begins to "
-            "fall anew."
+            "--decay-epochs would make it jump. Only a longer run, with --epochs, begins to fall "
+            "anew."
         )
     if longer and old["step"] > decay_begins:
         path = run.out / "before_decay.pt"
