@@ -23,16 +23,10 @@ from numpy.typing import NDArray
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS7_HEAD
 from training.command import add_data, add_seen_in, add_weights, parser_of, told
-from training.data import (
-    DataError,
-    LabelledFaces,
-    read_split,
-    split_name,
-    tell_cautions,
-    votes_of,
-)
+from training.data import read_split, split_name, tell_cautions, votes_of
 from training.duplicates import duplicate_groups, fit_for_selection
 from training.folder import fold_temperature, read_config, read_state, write_folder
+from training.formats import DataError, LabelledFaces
 from training.metrics import (
     BINS,
     Floats,

@@ -17,9 +17,9 @@ import numpy as np
 
 from training.calibrate import read_data
 from training.command import add_data, add_seen_in, add_weights, parser_of, told
-from training.data import LabelledFaces
 from training.duplicates import duplicate_groups, fit_for_selection
 from training.evaluate import protocols
+from training.formats import LabelledFaces
 from training.metrics import bootstrap, cross_fitted_nll, folds_of
 from training.predict import Model, Network
 

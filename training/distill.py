@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from fer_demo.ensemble import together
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
 from training.command import add_data, add_weights, parser_of, told
-from training.data import DataError, LabelledFaces, fingerprint, read_split, tell_cautions
+from training.data import fingerprint, read_split, tell_cautions
 from training.folder import named_weights
+from training.formats import DataError, LabelledFaces
 from training.predict import Network
 from training.record import write_whole
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from training.data import DataError, LabelledFaces
+from training.formats import DataError, LabelledFaces
 
 SAME = 0.98
 CHUNK = 2048

@@ -22,8 +22,9 @@ from fer_demo.ensemble import ENSEMBLE, FILE, together
 from fer_demo.types import FER2013_HEAD, FERPLUS7_HEAD
 from training.calibrate import TARGET_ACCURACY, add_accuracy, fit, read_data, summary, unseen
 from training.command import add_data, add_seen_in, add_weights, parser_of, told
-from training.data import LabelledFaces, votes_of
+from training.data import votes_of
 from training.folder import FolderError, read_config, weights_sha256
+from training.formats import LabelledFaces
 from training.metrics import Floats, bootstrap
 from training.predict import Model, Network
 from training.record import write_json

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_demo.types import EXPRESSIONS
-from training.data import LabelledFaces
+from training.formats import LabelledFaces
 from training.metrics import softmax
 from training.votes import FERPLUS_COLUMNS
 

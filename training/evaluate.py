@@ -35,18 +35,11 @@ from fer_demo.types import (
 )
 from training.command import add_data, add_weights, parser_of, told
 from training.corruptions import CORRUPTIONS, corrupt
-from training.data import (
-    SKIP,
-    SPLITS,
-    DataError,
-    LabelledFaces,
-    read_split,
-    split_name,
-    tell_cautions,
-)
+from training.data import read_split, split_name, tell_cautions
 from training.duplicates import duplicate_groups, seen_in
 from training.error_sheets import write_sheets
 from training.folder import weights_sha256
+from training.formats import SKIP, SPLITS, DataError, LabelledFaces
 from training.metrics import ece, entropy_correlation, head_report
 from training.pose import accuracy_by_pose, share_right, yaw_and_size
 from training.predict import Model, models_of

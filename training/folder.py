@@ -184,7 +184,8 @@ def timm_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     Teachers may be of architectures that the app does not take.
 
     Raises:
-        FolderError: the folder is not one of ours, or its files do not match its manifest.
+        FolderError: the folder is not one of ours, its files do not match its manifest, or its
+            network wants grey levels scaled otherwise than all of ours.
     """
     config = read_config(path)
     scale = {key: config["pretrained_cfg"].get(key) for key in ("mean", "std")}

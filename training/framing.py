@@ -26,8 +26,9 @@ from fer_demo.faces import YuNet
 from fer_demo.types import FERPLUS7_HEAD, GREY_SIDE, Photo
 from fer_demo.weights import DETECTOR_REPO, DETECTOR_REVISION, DETECTOR_SHA256
 from training.command import add_data, parser_of, told
-from training.data import DataError, read_split, votes_of
+from training.data import read_split, votes_of
 from training.folder import timm_network
+from training.formats import DataError
 from training.predict import predict_logits
 from training.votes import ferplus7_label
 

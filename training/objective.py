@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import training.baselines  # noqa: F401  (timm then knows them)
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD, NUM_LOGITS
-from training.data import LabelledFaces
+from training.formats import LabelledFaces
 from training.recipe import Recipe, RecipeError
 from training.votes import ferplus_target
 

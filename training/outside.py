@@ -30,8 +30,9 @@ from fer_demo.scaling import scaled
 from fer_demo.settings import Settings
 from fer_demo.types import Photo
 from training.command import add_data, add_weights, parser_of, told
-from training.data import LabelledFaces, read_split, votes_of
+from training.data import read_split, votes_of
 from training.folder import verified_folder
+from training.formats import LabelledFaces
 from training.record import write_json
 from training.votes import ferplus7_label
 

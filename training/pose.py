@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fer_demo.faces import FaceDetector
 from fer_demo.quality import nose_offset
 from fer_demo.types import Photo
-from training.data import DataError
+from training.formats import DataError
 
 YAW_EDGES = (0.1, 0.2, 0.35)
 """Of |yaw|, the nose's offset from between the eyes over the eyes' distance: half of FER2013's

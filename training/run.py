@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from fer_demo.types import FER2013_HEAD, FERPLUS_HEAD
 from training.augment import augment
 from training.curves import draw_curves
-from training.data import LabelledFaces, fingerprint
+from training.data import fingerprint
 from training.depthwise import use_float32_gradients
 from training.distill import Targets
 from training.folder import named_weights, read_config, trainable_state
+from training.formats import LabelledFaces
 from training.muon import orthogonalise_in_float32
 from training.objective import (
     bf16_in_hardware,

@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 from fer_demo.types import EXPRESSIONS, FER2013_HEAD, FERPLUS_HEAD
 from training.command import add_run_options, parser_of, told
-from training.data import LabelledFaces, read_train_and_valid, tell_cautions
+from training.data import read_train_and_valid, tell_cautions
 from training.distill import Targets, read_targets
 from training.duplicates import duplicate_groups, fit_for_selection
+from training.formats import LabelledFaces
 from training.metrics import Floats, bootstrap, cross_fitted_nll, folds_of, nll
 from training.predict import predict_logits
 from training.recipe import (
@@ -207,10 +208,8 @@ def sweep(given: argparse.Namespace, stop: Stop) -> tuple[list[Outcome], list[di
     recipes = {name: recipe_at(given.recipe, overrides, point) for name, point in points.items()}
     refuse_unused(list(recipes.values()), given.targets, given.weights)
     for name, recipe in recipes.items():
-        began = (given.out / name / "last.pt").is_file()
-        check_inputs(
-            recipe, targeted=given.targets is not None, begun=began or given.weights is not None
-        )
+        begun = given.weights is not None or (given.out / name / "last.pt").is_file()
+        check_inputs(recipe, targeted=given.targets is not None, begun=begun)
     train, valid = read_train_and_valid(given.data)
     valid = fit_for_selection(valid, train)
     tell_cautions(train, valid)

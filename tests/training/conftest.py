@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from training import export, train
-from training.data import LabelledFaces
+from training.formats import LabelledFaces
 from training.predict import predict_logits
 from training.votes import FERPLUS_TO_EXPRESSIONS
 

@@ -18,8 +18,8 @@ from training.calibrate import (
     held_out_threshold,
     reliability_bins,
 )
-from training.data import DataError
 from training.folder import read_config, timm_network
+from training.formats import DataError
 from training.metrics import ece
 
 

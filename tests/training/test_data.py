@@ -12,12 +12,8 @@ import pytest
 from fer_demo.types import EXPRESSIONS
 from tests.conftest import ROOT
 from tests.training.conftest import tiny_faces, write_parquet
-from training.data import (
-    DataError,
-    LabelledFaces,
-    read_split,
-    split_name,
-)
+from training.data import read_split, split_name
+from training.formats import DataError, LabelledFaces
 from training.votes import FERPLUS_COLUMNS, ferplus7_label, ferplus8_label, is_tie
 
 

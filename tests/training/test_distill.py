@@ -14,9 +14,10 @@ from scipy.special import softmax
 
 from tests.training.conftest import checkpoint, run_training, tiny_faces
 from training import distill, export
-from training.data import DataError, read_split
+from training.data import read_split
 from training.distill import read_targets
 from training.folder import read_config, weights_sha256
+from training.formats import DataError
 from training.objective import distillation_loss
 
 TAUGHT = ("--teacher-weight", "0.5")

@@ -13,7 +13,8 @@ from fer_demo.faces import YuNet
 from tests.training.conftest import tiny_faces, write_parquet
 from training import evaluate, export
 from training.corruptions import CORRUPTIONS, corrupt
-from training.data import LabelledFaces, read_split
+from training.data import read_split
+from training.formats import LabelledFaces
 from training.pose import accuracy_by_pose, yaw_and_size
 
 

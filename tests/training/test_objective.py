@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.training.conftest import tiny_faces
-from training.data import LabelledFaces
+from training.formats import LabelledFaces
 from training.objective import (
     bf16_in_hardware,
     class_frequency,

@@ -28,7 +28,7 @@ from tests.training.conftest import (
     write_parquet,
 )
 from training import export, train
-from training.data import LabelledFaces
+from training.formats import LabelledFaces
 from training.record import code_version
 
 WHAT_SHIPS = ("--architecture", "test_efficientnet", "--optimizer", "nmuon")
