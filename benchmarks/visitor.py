@@ -156,9 +156,8 @@ class Visitor:
         """Press START."""
         await self.until(lambda: self._component)
         self._answered = False
-        self.peer = peer = RTCPeerConnection(
-            RTCConfiguration(iceServers=[])
-        )  # asks nobody elsewhere
+        # Without servers: by itself it would ask one on the internet.
+        self.peer = peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         peer.addTransceiver(camera, direction="sendrecv")
 
         @peer.on("track")

@@ -13,7 +13,7 @@ DEFAULT_HUB_REPOS: tuple[str, ...] = ()
 """Hub repositories that serve the weights where FER_HUB_REPOS is not set; the bundled ones do
 while this is empty. `python -m training.publish` prints the line to put here."""
 
-BUNDLED = "bundled"
+_BUNDLED = "bundled"
 """In place of repositories: the weights that lie in this one."""
 
 MOST = 1_000_000
@@ -87,7 +87,7 @@ def _repos(environment: Mapping[str, str], name: str, default: tuple[str, ...]) 
     repos = tuple(repo.strip() for repo in environment.get(name, "").split(",") if repo.strip())
     if not repos:  # a Dockerfile's variable is there and empty
         return default
-    if repos == (BUNDLED,):
+    if repos == (_BUNDLED,):
         return ()
     for repo in repos:
         if not _REPO.fullmatch(repo):
